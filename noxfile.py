@@ -1,0 +1,116 @@
+"""Every check of the project; ``nox`` alone runs those that a change must pass.
+
+``nox -l`` lists the sessions, ``nox -s tests-3.12 -- -k gather`` passes arguments on to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.14t", "3.15", "3.15t"]
+OLDEST = PYTHONS[0]
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # session `interpreters` is the judge
+nox.options.sessions = ["tests", "types", "lint", "docs", "interpreters"]
+
+ran: dict[str, str] = {}  # which of PYTHONS ran the tests, and what they call themselves
+
+
+def versions_of_pyenv() -> list[str]:
+    """Return the newest version of each of PYTHONS that pyenv has installed."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    newest: dict[str, tuple[int, str]] = {}
+    for home in root.glob("versions/3.*"):
+        match = re.fullmatch(r"(3\.\d+)(?:\.(\d+)|-dev)\w*?(t?)", home.name)
+        if match and (home / "bin" / "python").exists():
+            minor, patch = match[1] + match[3], int(match[2] or 0)
+            newest[minor] = max(newest.get(minor, (0, "")), (patch, home.name))
+    return [newest[python][1] for python in PYTHONS if python in newest]
+
+
+def show_pyenv() -> None:
+    """Let the ``python3.x`` of pyenv be found: they are hidden unless this variable names them."""
+    chosen = os.environ.get("PYENV_VERSION", "").split(":")
+    names = [name for name in [*chosen, *versions_of_pyenv()] if name]
+    if names:
+        os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys(names))
+
+
+def is_installed(python: str) -> bool:
+    """Whether ``python3.x`` starts here; found without nox, to hold nox to account."""
+    command = shutil.which(f"python{python}")
+    return (
+        command is not None
+        and subprocess.run([command, "-c", ""], capture_output=True, check=False).returncode == 0
+    )
+
+
+show_pyenv()
+
+
+def tell_version(session: nox.Session) -> str:
+    """Return what the session's interpreter calls itself, such as ``CPython 3.12.1``."""
+    ask = "import platform as p; print(p.python_implementation(), p.python_version())"
+    answer = session.run("python", "-c", ask, silent=True, log=False)
+    return str(answer).strip()
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the default tests against the package as built."""
+    session.install(".", "--group", "tests")
+    session.run("pytest", *session.posargs)
+    ran[str(session.python)] = tell_version(session)
+
+
+@nox.session(python=PYTHONS)
+def slow(session: nox.Session) -> None:
+    """Run the tests marked `slow`, with many more examples."""
+    session.install(".", "--group", "tests")
+    args = ["-m", "slow", *session.posargs]
+    session.run("pytest", *args, env={"HYPOTHESIS_PROFILE": "nightly"})
+
+
+@nox.session(python=OLDEST)
+def types(session: nox.Session) -> None:
+    """Check the types of the package, and the cases of tests/typing, with mypy and pyright."""
+    session.install("-e", ".", "--group", "typing")
+    places = ["src", "tests/typing"]
+    session.run("mypy", *places)
+    session.run("pyright", *places)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("--group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation and run its examples; any warning fails."""
+    session.install(".", "--group", "docs", "--group", "tests")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run("pytest", "tests/test_readme_docs.py")
+
+
+@nox.session(venv_backend="none")
+def interpreters(session: nox.Session) -> None:
+    """Say which interpreters ran the tests; fail if none did, or an installed one did not."""
+    for python in PYTHONS:
+        state = "not run" if is_installed(python) else "not installed"
+        print(f"python {python:6} {ran.get(python, state)}")
+    missed = [python for python in PYTHONS if python not in ran and is_installed(python)]
+    if missed or not ran:
+        session.error(f"installed, but did not pass the tests: {', '.join(missed) or 'none ran'}")

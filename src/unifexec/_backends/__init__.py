@@ -1,0 +1,1 @@
+"""Places to run: they perform actions and decide nothing."""

@@ -1,0 +1,87 @@
+"""`create_executor`: an executor by one word; and executors that travelled to a process."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, overload
+
+    from unifexec._backends.aio import AsyncExecutor
+    from unifexec._backends.local import LocalExecutor
+    from unifexec._backends.process import ProcessExecutor
+    from unifexec._backends.serial import SerialExecutor
+    from unifexec._backends.thread import ThreadExecutor
+
+KINDS = {
+    "serial": ("serial", "SerialExecutor"),
+    "thread": ("thread", "ThreadExecutor"),
+    "process": ("process", "ProcessExecutor"),
+    "async": ("aio", "AsyncExecutor"),
+}
+
+if TYPE_CHECKING:
+
+    @overload
+    def create_executor(kind: Literal["serial"], **options: Any) -> SerialExecutor: ...
+    @overload
+    def create_executor(kind: Literal["thread"], **options: Any) -> ThreadExecutor: ...
+    @overload
+    def create_executor(kind: Literal["process"], **options: Any) -> ProcessExecutor: ...
+    @overload
+    def create_executor(kind: Literal["async"], **options: Any) -> AsyncExecutor: ...
+    @overload
+    def create_executor(kind: str, **options: Any) -> LocalExecutor: ...
+
+
+def create_executor(kind: str, **options: Any) -> Any:
+    """Make an executor by one word; equivalent to calling its class.
+
+    These two are equivalent::
+
+        create_executor("thread", max_workers=4)
+        ThreadExecutor(max_workers=4)
+
+    Arguments:
+        kind: ``"serial"``, ``"thread"``, ``"process"`` or ``"async"``.
+        options: passed to the class; see there.
+
+    Raises:
+        ValueError: an unknown kind; the message lists the known ones.
+        TypeError: an option that the class does not have.
+    """
+    if kind not in KINDS:
+        known = ", ".join(map(repr, KINDS))
+        raise ValueError(f"unknown kind of executor {kind!r}: the known ones are {known}")
+    module, name = KINDS[kind]
+    return getattr(import_module(f"unifexec._backends.{module}"), name)(**options)
+
+
+_inherited: dict[object, Any] = {}
+
+
+def inherited(key: object, kind: str, max_workers: int) -> Any:
+    """The executor that stands, in another process, for one that was captured there (L18).
+
+    One per process and original, however often it travels; back home it is the original. A
+    process executor becomes threads on the one place of its worker, so that nested use never
+    multiplies processes.
+    """
+    from unifexec._backends.local import originals
+
+    executor = originals.get(key) or _inherited.get(key)
+    if executor is None:
+        executor = _inherited.setdefault(key, _stand_in(kind, max_workers))
+    return executor
+
+
+def _stand_in(kind: str, max_workers: int) -> Any:
+    if kind != "process":
+        return create_executor(kind, max_workers=max_workers)
+    from unifexec import _worker
+
+    executor = create_executor("thread", max_workers=max_workers)
+    if _worker.this_worker is not None:
+        executor._room.gate = _worker.this_worker.gate
+    return executor

@@ -1,0 +1,93 @@
+"""Lanes: daemon threads that run one piece of work at a time, and the tasks in them.
+
+Daemons, since Ctrl-C must end the program even when a plain function cannot be stopped; the
+normal end of the program waits for them through `local._close_all`.
+"""
+
+from __future__ import annotations
+
+import threading
+from _queue import SimpleQueue
+
+from unifexec._running import CurrentTask, run_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+    from typing import Any
+
+    from unifexec._loops import Job, Loop
+
+
+class Lane:
+    """A daemon thread with an inbox; it ends when told to."""
+
+    def __init__(self, name: str, async_backend: str) -> None:
+        self._async_backend = async_backend
+        self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._loop: Loop | None = None
+        self._job: Job | None = None
+        self._running: CurrentTask | None = None
+        self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self.thread.start()
+
+    def put(self, work: Callable[[], object]) -> None:
+        """Run ``work`` after what was put before."""
+        self._inbox.put(work)
+
+    def end(self) -> None:
+        """End the thread after what was put before."""
+        self._inbox.put(None)
+
+    def _serve(self) -> None:
+        while (work := self._inbox.get()) is not None:
+            work()
+            del work  # or an idle lane would keep the last task alive
+        if self._loop is not None:
+            self._loop.close()
+
+    # -- on the lane's thread --------------------------------------------------------------
+
+    def run(
+        self,
+        task: CurrentTask,
+        context: Context,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[bool, Any, float]:
+        """Run one task; what it returns is awaited, if it can be, on the lane's loop."""
+        self._running = task
+        try:
+            return run_task(task, context, fn, args, kwargs, self._run_awaitable)
+        finally:
+            self._running = self._job = None
+
+    def _run_awaitable(self, awaitable: Awaitable[Any], context: Context) -> Any:
+        if self._loop is None:
+            from unifexec._loops import Loop
+
+            self._loop = Loop(self._async_backend, self.thread.name + "-loop")
+        return self._loop.run(self._running, awaitable, context, self._job_started)
+
+    def _job_started(self, job: Job) -> None:
+        self._job = job
+        if self._running is not None and self._running.stop_requested:
+            self.stop()  # it was told to stop before it came to await
+
+    # -- from any thread -------------------------------------------------------------------
+
+    def stop(self) -> bool:
+        """Ask the task to stop; True if it is a coroutine, which then really does."""
+        task, job, loop = self._running, self._job, self._loop
+        if task is not None:
+            task.stop_requested = True
+        if job is None or loop is None:
+            return False
+        loop.stop(job)
+        return True
+
+    def stoppable(self) -> bool:
+        """Whether the running task is a coroutine."""
+        return self._job is not None

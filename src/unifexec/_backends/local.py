@@ -1,0 +1,634 @@
+"""The half that all backends share: a room with a mailbox round the decision core.
+
+Everybody *posts*: submitting threads, workers, event loops, signal handlers, finalisers,
+Ctrl-C in the middle of anything. Posting is one ``SimpleQueue.put``, which is re-entrant and
+never blocks. One *carrier* per room, a thread of the backend's (`Room.serve`), empties the
+mailbox, lets `Dispatch` decide, and performs what it decided, in order.
+
+The carrier is never the main thread of the program. So no signal handler and no
+``KeyboardInterrupt`` can interrupt a decision half-way, and a finaliser that runs on the
+carrier only posts, like all others. (The main thread may be interrupted between any two
+instructions; a lock it held then would be held for ever, or show half-made state.)
+
+Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make of them:
+
+==========================  ===========================================================
+``spawn(worker)``           make a worker, later post ``ready`` or ``init_failed``
+``send(run)``               run its items, post ``answered`` in order
+``withdraw(run)``           take back what has not started, post ``withdrawn``
+``abort(run)``              ask the running item to stop; post ``stopping`` if it will
+``discard(run)``            give it up by force, post ``died`` or ``discarded``
+``stop(worker)``            let it finish and leave, post ``gone``
+``grant(callback)``         a task that waited has its place again
+``settle(sink, i, o)``      hand over an outcome
+``warn``, ``broken``        tell
+``closed``                  nothing is left: the carrier may end
+==========================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from _queue import Empty, SimpleQueue
+from contextvars import copy_context
+from time import monotonic
+from weakref import WeakSet, WeakValueDictionary
+
+from unifexec import _wait
+from unifexec._core.checks import check_choice, check_count, check_seconds
+from unifexec._core.dispatch import Dispatch, Limits
+from unifexec._core.options import Options
+from unifexec._core.task import logger
+from unifexec._core.verbs import Verbs
+from unifexec._running import current
+from unifexec.errors import (
+    ExecutorClosedError,
+    InitializerError,
+    SerializationError,
+    WaitTimeoutError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+    from types import FrameType, TracebackType
+    from typing import Any, Self
+
+    from unifexec._core.collect import MapRun
+    from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.task import Task
+    from unifexec.abc import Stats, Traits
+
+
+class Work:
+    """What is the same for all items of a batch: the function, its options, its context."""
+
+    __slots__ = ("context", "fn", "options")
+
+    def __init__(self, fn: Callable[..., Any], options: Options, context: Context) -> None:
+        self.fn = fn
+        self.options = options
+        self.context = context
+
+
+class Setup:
+    """How workers are set up, as the constructors of executors take it; checked here."""
+
+    __slots__ = ("async_backend", "finalizer", "initargs", "initializer")
+
+    def __init__(
+        self,
+        initializer: Callable[..., object] | None,
+        initargs: tuple[Any, ...],
+        finalizer: Callable[[], object] | None,
+        async_backend: str,
+    ) -> None:
+        for name, fn in (("initializer", initializer), ("finalizer", finalizer)):
+            if fn is not None and not callable(fn):
+                raise TypeError(f"{name} must be callable or None, got {fn!r}")
+        if not isinstance(initargs, (tuple, list)):
+            raise TypeError(f"initargs must be a tuple, got {initargs!r}")
+        check_choice("async_backend", async_backend, ("asyncio", "trio"))
+        self.initializer = initializer
+        self.initargs = tuple(initargs)
+        self.finalizer = finalizer
+        self.async_backend = async_backend
+
+    def initialize(self) -> None:
+        """Run the initializer, in the worker."""
+        if self.initializer is not None:
+            self.initializer(*self.initargs)
+
+    def finalize(self) -> None:
+        """Run the finalizer, in the worker; what it raises is logged."""
+        if self.finalizer is not None:
+            try:
+                self.finalizer()
+            except Exception:
+                logger().exception("the finalizer %r raised", self.finalizer)
+
+
+class Place:
+    """The place that one run holds among ``max_workers``; see `_running.Place`."""
+
+    __slots__ = ("_number", "room")
+
+    def __init__(self, room: Room, number: int) -> None:
+        self.room = room
+        self._number = number
+
+    def leave(self) -> None:
+        """The task waits: another may run."""
+        self.room.post(self.room.dispatch.step_aside, self._number)
+
+    def enter(self, granted: Callable[[], object]) -> None:
+        """The task wants to go on: ``granted`` is called when it may."""
+        self.room.post(self.room.dispatch.step_back, self._number, granted)
+
+
+class Room:
+    """Where the tasks of one executor live. Its backend performs the actions."""
+
+    traits: Traits
+    eager = True
+    batches = True
+
+    def __init__(self, limits: Limits, setup: Setup) -> None:
+        self.max_workers = limits.max_workers
+        self.setup = setup
+        self.dispatch = Dispatch(limits)
+        self.closing = False  # the verbs accept nothing more
+        self.closed = False  # nothing is left
+        self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self._maps: dict[MapRun, None] = {}  # those that may still pull
+        self._watchers: list[Callable[[], object]] = []
+        self._forks = _wait.forks()
+        _remember(self)
+
+    # -- the mailbox --------------------------------------------------------------------------
+
+    def post(self, event: Callable[..., object], *args: Any) -> None:
+        """Tell the carrier that something happened. From anywhere; never blocks."""
+        self._mailbox.put((event, args))
+        self.ring()
+
+    def ring(self) -> None:
+        """Make the carrier look into the mailbox. From anywhere; never blocks."""
+        raise NotImplementedError
+
+    def serve(self) -> None:
+        """Empty the mailbox, decide, act. On the carrier only."""
+        while True:
+            try:
+                event, args = self._mailbox.get_nowait()
+            except Empty:
+                break
+            self._handle(event, *args)
+        deadline = self.dispatch.next_deadline()
+        if deadline is not None and deadline <= monotonic():
+            self._handle(self.dispatch.tick)
+
+    def _handle(self, event: Callable[..., object], *args: Any) -> None:
+        try:
+            event(*args, monotonic())
+            for name, *rest in self.dispatch.take_actions():
+                getattr(self, "do_" + name)(*rest)
+        except Exception:  # a fault of ours: tell, and go on with the others
+            logger().exception("unifexec: internal error in %r", event)
+
+    def seconds_to_deadline(self) -> float | None:
+        """How long the carrier may sleep."""
+        deadline = self.dispatch.next_deadline()
+        return None if deadline is None else max(0.0, deadline - monotonic())
+
+    # -- actions that are the same everywhere ----------------------------------------------------
+
+    def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
+        """Hand over an outcome."""
+        sink.settle_item(index, outcome)
+
+    def do_grant(self, granted: Callable[[], object]) -> None:
+        """A task that waited may go on."""
+        granted()
+
+    def do_warn(self, text: str) -> None:
+        """Tell what nobody waits for."""
+        logger().warning(text)
+
+    def do_broken(self, error: BaseException) -> None:
+        """The initializer failed: the verbs say so from now on (`check_open`)."""
+
+    def do_closed(self) -> None:
+        """Nothing is left."""
+        self.closed = True
+        self._tell()
+
+    # -- what tasks ask (`Home`) -------------------------------------------------------------------
+
+    def task_cancelled(self, task: Task[Any]) -> None:
+        """A pending task was cancelled."""
+        self.post(self.dispatch.cancelled, task, task.name)
+
+    def stop_task(self, task: Task[Any]) -> bool:
+        """A running task shall stop; whether it can."""
+        can = self.can_stop(task)
+        self.post(self.dispatch.abort, task)
+        return can
+
+    def can_stop(self, task: Task[Any]) -> bool:
+        """Whether the backend can stop this running task."""
+        return True
+
+    def check_alive(self) -> None:
+        """Raise in a forked child: nothing of ours was inherited but memory (L21)."""
+        if self._forks != _wait.forks():
+            raise ExecutorClosedError(
+                "this executor belongs to the parent process: make a new one after a fork"
+            )
+
+    def check_blocking(self) -> None:
+        """Raise if this thread must itself run what it would block for (L17)."""
+
+    def call_back(self, calls: list[Callable[[], object]]) -> None:
+        """Run users' callbacks on a thread of their own (L27)."""
+        callbacks.run(calls)
+
+    # -- what the verbs ask (`verbs.Room`) ------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise if tasks are not accepted any more."""
+        self.check_alive()
+        if self.closing:
+            raise ExecutorClosedError("the executor was shut down: it accepts no more tasks")
+        if _exiting:
+            raise ExecutorClosedError("the interpreter is shutting down: no more tasks")
+        broken = self.dispatch.broken
+        if broken is not None:
+            raise InitializerError(f"no worker could be set up: {broken!r}") from broken
+
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
+        """Threads, loops and the caller itself share memory: the function as it is."""
+        return Work(fn, options, copy_context())
+
+    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arguments as they are."""
+        return args, kwargs
+
+    def pack_item(self, work: Any, args: tuple[Any, ...]) -> Any:
+        """One item of a map; raises `SerializationError`."""
+        if isinstance(work, SerializationError):
+            raise SerializationError(*work.args) from work.__cause__
+        return self.pack_call(work, args, {})
+
+    def submit_batch(self, batch: Batch) -> None:
+        """Accept a batch."""
+        self.post(self.dispatch.submit, batch)
+
+    def fail_batch(self, batch: Batch, error: BaseException) -> None:
+        """Accept a batch of one that fails before it is sent."""
+        self.post(self.dispatch.fail, batch, error)
+
+    def map_opened(self, run: MapRun) -> None:
+        """A map begins; it lives here until all of it is submitted."""
+        self._maps[run] = None
+        self.post(self.dispatch.source_opened)
+
+    def map_ended(self, run: MapRun) -> None:
+        """All of a map is submitted."""
+        self._maps.pop(run, None)
+        self.post(self.dispatch.source_ended)
+
+    def map_dropped(self, run: MapRun) -> None:
+        """The `Results` of a map was dropped; called by a finaliser, so it only posts."""
+        self.post(self._drop_map, run)
+
+    def _drop_map(self, run: MapRun, now: float) -> None:
+        if run.started:
+            run.stop()
+        run.forget()
+
+    def cut_map(self, run: MapRun, abort: bool) -> None:
+        """A map wants less than it asked for."""
+        self.post(self.dispatch.cut, run, abort)
+
+    def stats(self) -> Stats:
+        """Counts at this moment."""
+        from unifexec.abc import Stats, WorkerStats
+
+        core = self.dispatch
+        return Stats(
+            queued=sum(len(batch) for batch in list(core.queue)),
+            running=core.active,
+            done=core.done,
+            failed=core.failed,
+            lost=core.lost,
+            abandoned=len(core.abandoned),
+            workers=tuple(
+                WorkerStats(worker.index, self.pid_of(worker), worker.busy_seconds)
+                for worker in list(core.workers.values())
+            ),
+        )
+
+    def pid_of(self, worker: Worker) -> int | None:
+        """The process of a worker, where workers are processes."""
+        return None
+
+    # -- closing (L20, L21) ------------------------------------------------------------------------------
+
+    def request_close(
+        self, *, cancel: bool = False, abort: bool = False, pull: bool = True
+    ) -> None:
+        """Accept nothing more. Only posts: callable from anywhere.
+
+        ``pull``: maps whose whole input was asked for will be pulled on, by `finish_maps`.
+        """
+        self.closing = True
+        for run in list(self._maps):
+            if run.started or cancel or abort:
+                run.stop()
+            elif not pull:
+                run.truncate()
+        self.post(self.dispatch.close, cancel, abort)
+
+    def wait_closed(self, timeout: float | None) -> None:
+        """Block until nothing is left, pulling what live maps still ask for (L7, L8)."""
+        deadline = None if timeout is None else monotonic() + timeout
+        for run in list(self._maps):
+            while not run.finished():
+                run.finish()
+                self._block(run, run.finishable, deadline)
+        self._block(self, self.is_closed, deadline)
+        self.join()
+
+    def _block(self, what: Any, ready: Callable[[], bool], deadline: float | None) -> None:
+        left = None if deadline is None else max(0.0, deadline - monotonic())
+        if not _wait.block(what, ready, left):
+            raise WaitTimeoutError("the executor was not closed in time; it goes on closing")
+
+    async def suspend_closed(self) -> None:
+        """As `wait_closed`, for coroutines."""
+        for run in list(self._maps):
+            while not run.finished():
+                run.finish()
+                await _wait.suspend(run, run.finishable)
+        await _wait.suspend(self, self.is_closed)
+        self.join()
+
+    def is_closed(self) -> bool:
+        """Whether nothing is left."""
+        return self.closed
+
+    def join(self) -> None:
+        """Wait for the backend's threads, which are ending."""
+
+    def forget_in_fork(self) -> None:
+        """In a forked child of ours: let go of what is the parent's."""
+
+    def watch(self, watcher: Callable[[], object]) -> None:
+        """Call ``watcher`` when the room has closed."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[], object]) -> None:
+        """Forget a watcher."""
+        self._watchers.remove(watcher)
+
+    def _tell(self) -> None:
+        for watcher in self._watchers.copy():
+            watcher()
+
+    def may_wait(self) -> bool:
+        """Whether this thread may wait for the room to close (L21)."""
+        task = current.get()
+        if task is not None and task.room is self:
+            return False  # it would wait for itself
+        return not callbacks.is_me() and not in_signal_handler()
+
+
+class LocalExecutor(Verbs):
+    """What the four executors have in common: a room of their own, and its end."""
+
+    _room: Room
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._options = Options()
+        self._key = (os.getpid(), id(room))  # what it is known by in another process
+        originals[self._key] = self
+
+    def shutdown(
+        self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None
+    ) -> None:
+        """Accept no more tasks, and wait until all accepted ones are done; see `Executor`."""
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+        self._room.check_alive()
+        may_wait = wait and self._room.may_wait()
+        if may_wait:
+            self._room.check_blocking()
+        self._room.request_close(cancel=cancel_futures, pull=wait)
+        if may_wait:
+            self._room.wait_closed(timeout)
+
+    async def aclose(self) -> None:
+        """``shutdown()`` for asyncio and trio: waits without blocking the event loop."""
+        self._room.check_alive()
+        self._room.request_close()
+        if self._room.may_wait():
+            await self._room.suspend_closed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        if self._inherited():
+            return
+        if error is not None:
+            self._room.request_close(cancel=True, abort=True)
+        self.shutdown(wait=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        if self._inherited():
+            return
+        if error is not None:
+            self._room.request_close(cancel=True, abort=True)
+        from anyio import CancelScope
+
+        with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
+            await self.aclose()
+
+    def _inherited(self) -> bool:
+        """In a forked child the workers are the parent's: they are left alone (L21)."""
+        return self._room._forks != _wait.forks()
+
+    def __del__(self) -> None:
+        room = getattr(self, "_room", None)
+        if room is not None and not room.closing and not self._inherited():
+            room.request_close()  # accepted tasks complete; the exit of the program waits
+
+    def __repr__(self) -> str:
+        state = "closed" if self._room.closing else "open"
+        return f"<{type(self).__name__} max_workers={self._room.max_workers} {state}>"
+
+
+originals: WeakValueDictionary[object, LocalExecutor] = WeakValueDictionary()
+
+
+class Callbacks:
+    """The one thread that runs users' callbacks, so that they can delay only each other."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[list[Callable[[], object]]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def run(self, calls: list[Callable[[], object]]) -> None:
+        """Run the calls, in order, after those before them."""
+        self._calls.put(calls)
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._start()
+
+    def is_me(self) -> bool:
+        """Whether this is the thread of the callbacks."""
+        return threading.current_thread() is self._thread
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._serve, name="unifexec-callbacks", daemon=True
+        )
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            for call in self._calls.get():
+                call()
+
+    def flush(self) -> None:
+        """Wait until all calls made so far have run."""
+        if self._thread is not None and not self.is_me():
+            done: SimpleQueue[None] = SimpleQueue()
+            self._calls.put([lambda: done.put(None)])
+            done.get(timeout=5)
+
+
+callbacks = Callbacks()
+
+
+def _after_fork() -> None:
+    """In a forked child: nothing of the parent's threads and workers is ours."""
+    global callbacks
+    callbacks = Callbacks()
+    originals.clear()
+    for room in list(_rooms):
+        room.forget_in_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def in_signal_handler() -> bool:
+    """Whether a Python signal handler is running on this thread.
+
+    The interpreter calls a handler with the frame it interrupted, which is then the
+    handler's caller. So: is one of the functions on our stack installed as a handler?
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
+    codes.discard(None)
+    frame: FrameType | None = sys._getframe(1)
+    while codes and frame is not None:
+        if frame.f_code in codes:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _code_of(handler: Any) -> Any:
+    return getattr(getattr(handler, "__func__", handler), "__code__", None)
+
+
+# -- the end of the program (L20) ---------------------------------------------------------------
+
+_rooms: WeakSet[Room] = WeakSet()
+_exiting = False
+
+
+def _remember(room: Room) -> None:
+    if not _rooms and not hasattr(_remember, "registered"):
+        # Private, and what `concurrent.futures.thread` itself uses: it runs before the
+        # interpreter gives up daemon threads, and `atexit` runs after. A test would notice
+        # its disappearance.
+        threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+        _remember.registered = True  # type: ignore[attr-defined]
+    _rooms.add(room)
+
+
+def _close_all() -> None:
+    """Complete what was accepted; after Ctrl-C, stop it instead."""
+    global _exiting
+    ended_by = getattr(sys, "last_type", None)
+    interrupted = ended_by is not None and issubclass(ended_by, KeyboardInterrupt)
+    rooms = [room for room in _rooms if not room.closed and room._forks == _wait.forks()]
+    try:
+        _finish(rooms, interrupted)
+    except KeyboardInterrupt:
+        _finish(rooms, True)
+    _exiting = True
+    callbacks.flush()
+
+
+def _finish(rooms: list[Room], interrupted: bool) -> None:
+    for room in rooms:
+        room.request_close(cancel=interrupted, abort=interrupted)
+    for room in rooms:
+        try:
+            room.wait_closed(timeout=1.5 if interrupted else None)
+        except WaitTimeoutError:
+            logger().warning("unifexec: a room did not close in time at the end of the program")
+
+
+# -- defaults -----------------------------------------------------------------------------------
+
+
+def usable_cores() -> int:
+    """The cores this process may really use: its affinity, and its cgroup's quota."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        cores = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, cores if quota is None else min(cores, int(quota + 0.999)))
+
+
+def _cgroup_quota() -> float | None:
+    """Cores that the container may use, as float; None without a limit."""
+    for read in (_cgroup2_quota, _cgroup1_quota):
+        try:
+            return read()
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _cgroup2_quota() -> float | None:
+    with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+        quota, period = file.read().split()
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _cgroup1_quota() -> float | None:
+    folder = "/sys/fs/cgroup/cpu/cpu.cfs_"
+    with open(folder + "quota_us", encoding="ascii") as file:
+        quota = int(file.read())
+    with open(folder + "period_us", encoding="ascii") as file:
+        return None if quota <= 0 else quota / int(file.read())
+
+
+def checked_workers(max_workers: int | None, default: int) -> int:
+    """The number of workers asked for, or the default."""
+    if max_workers is None:
+        return default
+    check_count("max_workers", max_workers)
+    return max_workers

@@ -1,0 +1,592 @@
+"""`ProcessExecutor`: tasks in worker processes of their own, each on its own pipe.
+
+The worker's half, and the words of the protocol, are in `_worker.py`; the steps and what a
+death between any two of them means are in ``docs/process-room.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import OrderedDict, deque
+
+from unifexec import _pickling, _worker
+from unifexec._backends.local import (
+    LocalExecutor,
+    Room,
+    Setup,
+    checked_workers,
+    usable_cores,
+)
+from unifexec._core.checks import check_count, check_seconds
+from unifexec._core.dispatch import Limits
+from unifexec._core.outcome import Failure, Success
+from unifexec._core.verbs import name_of
+from unifexec._running import Interrupted
+from unifexec.errors import RemoteError, SerializationError, WorkerLostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.options import Options
+    from unifexec.abc import Traits
+
+READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
+KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are dropped
+
+
+class Work:
+    """A function as bytes, taken at the call, with its name and context (L12b)."""
+
+    __slots__ = ("frame", "key", "name")
+
+    def __init__(self, key: int, name: str, frame: bytes) -> None:
+        self.key = key
+        self.name = name
+        self.frame = frame
+
+
+class Child:
+    """One worker process as its parent sees it: process, pipe, mark and lifeline."""
+
+    def __init__(self, worker: Worker, setup: bytes) -> None:
+        self.worker = worker
+        self.known: OrderedDict[int, None] = OrderedDict()
+        self._input = bytearray()
+        self._output: deque[memoryview] = deque()
+        self.sock, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
+        with tempfile.TemporaryFile() as file:
+            file.truncate(_worker.MARK.size)
+            self._mark = mmap.mmap(file.fileno(), _worker.MARK.size)
+            with theirs:
+                self.process = _start([theirs.fileno(), file.fileno(), lifeline])
+        os.close(lifeline)
+        self.sock.setblocking(False)
+        self.sentinel = _sentinel(self.process.pid)
+        self.send(_worker.SETUP, 0, 0, setup)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def mark(self) -> int:
+        """What it is at; true when it is dead or stopped."""
+        (value,) = _worker.MARK.unpack_from(self._mark, 0)
+        return int(value)
+
+    # -- the pipe: never blocking, on this side -----------------------------------------------
+
+    def send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        """Send a message, now or when there is room."""
+        size = sum(map(len, payload))
+        header = _worker.HEADER.pack(kind, number, offset, size)
+        if size < 1 << 16:
+            self._output.append(memoryview(b"".join((header, *payload))))
+        else:
+            self._output.extend(map(memoryview, (header, *payload)))
+        self.flush()
+
+    def flush(self) -> bool:
+        """Write what there is room for; True when nothing is left."""
+        while self._output:
+            try:
+                sent = self.sock.send(self._output[0])
+            except BlockingIOError:
+                return False
+            except OSError:  # it is gone, which its sentinel tells
+                self._output.clear()
+                return True
+            if sent == len(self._output[0]):
+                self._output.popleft()
+            else:
+                self._output[0] = self._output[0][sent:]
+        return True
+
+    def receive(self) -> bool:
+        """Read what is there; False at the end."""
+        try:
+            data = self.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._input += data
+        return bool(data)
+
+    def messages(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """The messages that have arrived whole; half a message is worth nothing."""
+        start, head = 0, _worker.HEADER.size
+        while len(self._input) - start >= head:
+            kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
+            if len(self._input) - start - head < size:
+                break
+            yield kind, number, offset, bytes(self._input[start + head : start + head + size])
+            start += head + size
+        del self._input[:start]
+
+    # -- its end ----------------------------------------------------------------------------------
+
+    def kill_at(self, mark: int) -> None:
+        """Kill it and all it started, if it is still at this item.
+
+        1. Stop it, so that it cannot go on to the next item while we look. 2. Read its mark.
+        3. Kill, or let it go on. Without step 1 a kill meant for one item can hit the next.
+        """
+        if not hasattr(signal, "SIGSTOP"):
+            self.process.kill()
+            return
+        if self.process.poll() is not None:
+            return
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        if self.mark() == mark:
+            self.kill()
+        else:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill it, and its process group with all that its tasks started."""
+        try:
+            if hasattr(os, "killpg"):
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
+        except OSError:  # it is gone
+            pass
+
+    def close(self) -> None:
+        """Let go of what we hold of it."""
+        self.sock.close()
+        self._mark.close()
+        os.close(self._lifeline)
+        if self.sentinel is not None:
+            os.close(self.sentinel)
+
+    def forget_in_fork(self) -> None:
+        """In a forked child of ours: the parent's death must be seen by its workers."""
+        for fd in (self._lifeline, self.sock.detach()):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+
+def _start(fds: list[int]) -> subprocess.Popen[bytes]:
+    """Start a bare interpreter on the worker; nothing is forked without exec."""
+    code = (
+        "__import__('sys').path[:] = __import__('json').loads(__import__('sys').argv.pop())\n"
+        "__import__('unifexec._worker', fromlist=['main']).main()"
+    )
+    # Private, and what `multiprocessing` itself uses: -X, -W, -O and the like are inherited.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    path = json.dumps([os.path.abspath(entry) for entry in sys.path])
+    command = [sys.executable, *flags, "-c", code, *map(str, fds), path]
+    group = {"process_group": 0} if os.name == "posix" else {}
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=fds, **group)  # type: ignore[call-overload, no-any-return]
+
+
+def _sentinel(pid: int) -> int | None:
+    """A descriptor that is readable once the process has ended (Linux)."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+class ProcessRoom(Room):
+    """Workers are processes; the carrier is the thread that waits for their pipes."""
+
+    def __init__(self, limits: Limits, setup: Setup) -> None:
+        super().__init__(limits, setup)
+        self._setup_data = _pack_setup(setup)
+        self._works: OrderedDict[bytes, int] = OrderedDict()
+        self._next_work = 0
+        self._packing = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._selector.register(self._ear, selectors.EVENT_READ, None)
+        self._rung = False
+        self._children: dict[int, Child] = {}
+        self._carrier: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]
+        """How this executor differs from the others."""
+        from unifexec.abc import Traits
+
+        return Traits(
+            kind="process",
+            concurrency="processes with a memory of their own",
+            parallel_python=True,
+            shares_memory=False,
+            can_abort=True,
+            crash_isolated=True,
+            start_method="spawn",
+            best_for="computing in Python, on all cores; code that may crash",
+        )
+
+    # -- what the verbs ask: snapshots (L12b) ----------------------------------------------------
+
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> Work:
+        """The function and the named context as bytes; the same bytes get the same number."""
+        name = options.name or name_of(fn)
+        try:
+            data = _pickling.dumps(fn)
+            context = None
+            if options.context:
+                present = [(var, var.get()) for var in options.context if _is_set(var)]
+                context = _pickling.dumps(present)
+        except Exception as error:
+            text = _pickling.explain(f"the function {name!r}", fn, error)
+            raise SerializationError(text) from error
+        frame = _pickling.dumps((name, _pickling.is_lasting(fn), data, context))
+        return Work(self._number_of(frame), name, frame)
+
+    def _number_of(self, frame: bytes) -> int:
+        with self._packing:
+            key = self._works.pop(frame, None)
+            if key is None:
+                key = self._next_work = self._next_work + 1
+            self._works[frame] = key
+            if len(self._works) > KNOWN_WORKS:
+                self._works.popitem(last=False)
+            return key
+
+    def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """The arguments as bytes."""
+        try:
+            return _pickling.dumps((args, kwargs))
+        except Exception as error:
+            parts: Any = {**dict(enumerate(args)), **kwargs}
+            text = _pickling.explain(f"argument of {work.name!r}: args", parts, error)
+            raise SerializationError(text) from error
+
+    # -- the carrier --------------------------------------------------------------------------------
+
+    def ring(self) -> None:
+        """Wake the carrier; start it with the first task. A burst of letters rings once."""
+        if self._carrier is None and self._starting.acquire(False):
+            self._carrier = threading.Thread(
+                target=self._carry, name="unifexec-process-carrier", daemon=True
+            )
+            self._carrier.start()
+        if not self._rung:
+            self._rung = True
+            try:
+                self._bell.send(b"\0")
+            except OSError:  # full, so it will be heard; or closed, so nobody listens
+                pass
+
+    def _carry(self) -> None:
+        while True:
+            self._rung = False
+            self.serve()
+            if self.closed:
+                break
+            for key, events in self._selector.select(self.seconds_to_deadline()):
+                if key.data is None:
+                    self._hear()
+                else:
+                    self._attend(key.data, events, key.fd)
+        self._selector.close()
+        self._bell.close()
+        self._ear.close()
+
+    def _hear(self) -> None:
+        try:
+            self._ear.recv(4096)
+        except BlockingIOError:
+            pass
+
+    def _attend(self, child: Child, events: int, fd: int) -> None:
+        """A worker's pipe is ready, or its sentinel tells that it ended."""
+        if child.worker.number not in self._children:
+            return  # it was buried in this round
+        if fd == child.sentinel:
+            self._bury(child)
+            return
+        if events & selectors.EVENT_WRITE and child.flush():
+            self._selector.modify(child.sock, selectors.EVENT_READ, child)
+        if events & selectors.EVENT_READ:
+            open_ = child.receive()
+            self._read_messages(child)
+            if not open_:
+                self._bury(child)
+
+    def _read_messages(self, child: Child) -> None:
+        for kind, number, offset, payload in child.messages():
+            self._message(child, kind, number, offset, payload)
+
+    def _message(self, child: Child, kind: int, number: int, offset: int, data: bytes) -> None:
+        if kind == _worker.DONE:
+            self._handle(self.dispatch.answered, number, [_outcome(data)])
+        elif kind == _worker.STARTED:
+            self._handle(self.dispatch.started, number, offset)
+        elif kind == _worker.RETURNED:
+            self._handle(self.dispatch.withdrawn, number, offset)
+        elif kind == _worker.READY:
+            self._handle(self.dispatch.ready, child.worker.number)
+        elif kind == _worker.INIT_FAILED:
+            error = _pickling.load_error(data, RemoteError)
+            self._handle(self.dispatch.init_failed, child.worker.number, error)
+
+    def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        child.send(kind, number, offset, *payload)
+        if not child.flush():
+            events = selectors.EVENT_READ | selectors.EVENT_WRITE
+            self._selector.modify(child.sock, events, child)
+
+    def join(self) -> None:
+        """Wait for the carrier, which is ending."""
+        if self._carrier is not None and self._carrier is not threading.current_thread():
+            self._carrier.join()
+
+    # -- actions ---------------------------------------------------------------------------------------
+
+    def do_spawn(self, worker: Worker) -> None:
+        """Start a process."""
+        backend = self.setup.async_backend
+        setup = _pickling.dumps((sys.argv, worker.index, backend, self._setup_data))
+        try:
+            child = Child(worker, setup)
+        except OSError as error:
+            self.post(self.dispatch.init_failed, worker.number, error)
+            return
+        worker.carried = self._children[worker.number] = child
+        events = selectors.EVENT_READ | (0 if child.flush() else selectors.EVENT_WRITE)
+        self._selector.register(child.sock, events, child)
+        if child.sentinel is not None:
+            self._selector.register(child.sentinel, selectors.EVENT_READ, child)
+        else:
+            threading.Thread(target=self._watch_process, args=(child,), daemon=True).start()
+
+    def _watch_process(self, child: Child) -> None:
+        """Where the system has no descriptor for the end of a process."""
+        child.process.wait()
+        self.post(self._ended, child)
+
+    def _ended(self, child: Child, now: float) -> None:
+        if child.worker.number in self._children:
+            self._bury(child)
+
+    def do_send(self, run: Run) -> None:
+        """Send the items of a batch, each pickled for itself."""
+        child: Child = run.worker.carried
+        work: Work = run.batch.work
+        self._send_work(child, work)
+        limited = run.batch.options.time_limit is not None
+        for offset, item in enumerate(run.batch.items):
+            head = _worker.ITEM_HEAD.pack(work.key, run.batch.first + offset, limited)
+            self._send(child, _worker.ITEM, run.number, offset, head, item)
+
+    def _send_work(self, child: Child, work: Work) -> None:
+        """Functions travel once per worker, and are dropped when others crowd them out."""
+        if work.key in child.known:
+            child.known.move_to_end(work.key)
+            return
+        child.known[work.key] = None
+        self._send(child, _worker.WORK, work.key, 0, work.frame)
+        if len(child.known) > KNOWN_WORKS:
+            oldest, _ = child.known.popitem(last=False)
+            self._send(child, _worker.DROP, oldest, 0)
+
+    def do_withdraw(self, run: Run) -> None:
+        """Ask for what has not started."""
+        self._send(run.worker.carried, _worker.WITHDRAW, run.number, 0)
+
+    def do_abort(self, run: Run) -> None:
+        """Ask the running item to stop; after the grace it will be made to."""
+        self._send(run.worker.carried, _worker.ABORT, run.number, run.cursor)
+        self.post(self.dispatch.stopping, run.number, run.cursor)
+
+    def do_discard(self, run: Run) -> None:
+        """Kill the worker, if it is still at this item."""
+        child: Child = run.worker.carried
+        child.kill_at(_worker.mark_of(run.number, run.cursor))
+
+    def do_stop(self, worker: Worker) -> None:
+        """Let it leave when it has done what it has."""
+        self._send(worker.carried, _worker.STOP, 0, 0)
+
+    def _bury(self, child: Child) -> None:
+        """A worker ended: read its last words, reap it, say how it ended.
+
+        What it finished is in its pipe, or in our hands; its mark tells what it was at.
+        """
+        while child.receive() and _readable(child.sock):
+            pass
+        self._read_messages(child)
+        self._children.pop(child.worker.number, None)
+        self._selector.unregister(child.sock)
+        if child.sentinel is not None:
+            self._selector.unregister(child.sentinel)
+        child.kill()  # what its tasks started ends with it
+        exitcode = child.process.wait()
+        mark = child.mark()
+        child.close()
+        worker = child.worker
+        if worker.stopping and not worker.runs:
+            self._handle(self.dispatch.gone, worker.number)
+        elif mark == _worker.INITIALIZING:
+            error = _lost(child.pid, exitcode)("its initializer")
+            self._handle(self.dispatch.init_failed, worker.number, error)
+        else:
+            touched = any(mark == _worker.mark_of(r.number, r.cursor) for r in worker.runs)
+            self._handle(self.dispatch.died, worker.number, touched, _lost(child.pid, exitcode))
+
+    def pid_of(self, worker: Worker) -> int | None:
+        """The process of a worker."""
+        return None if worker.carried is None else worker.carried.pid
+
+    def forget_in_fork(self) -> None:
+        """In a forked child of ours: let go of the parent's workers."""
+        for child in self._children.values():
+            child.forget_in_fork()
+
+
+def _pack_setup(setup: Setup) -> bytes:
+    parts = (setup.initializer, setup.initargs, setup.finalizer)
+    try:
+        return _pickling.dumps(parts)
+    except Exception as error:
+        names = {"initializer": parts[0], "initargs": parts[1], "finalizer": parts[2]}
+        raise SerializationError(_pickling.explain("set-up", names, error)) from error
+
+
+def _is_set(variable: Any) -> bool:
+    try:
+        variable.get()
+    except LookupError:
+        return False
+    return True
+
+
+def _readable(sock: socket.socket) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+
+
+def _outcome(data: bytes) -> Success[Any] | Failure:
+    """An answer as an outcome; what cannot be rebuilt here fails its own task."""
+    status, seconds = _worker.ANSWER.unpack_from(data)
+    payload = memoryview(data)[_worker.ANSWER.size :]
+    if status == _worker.VALUE:
+        import pickle
+
+        try:
+            return Success(pickle.loads(payload), seconds=seconds)
+        except BaseException as error:
+            lost = SerializationError(f"the result cannot be rebuilt in this process: {error!r}")
+            lost.__cause__ = error
+            return Failure(lost, seconds=seconds)
+    if status == _worker.ERROR:
+        return Failure(_pickling.load_error(bytes(payload), RemoteError), seconds=seconds)
+    if status == _worker.INTERRUPTED:
+        return Failure(Interrupted(), seconds=seconds)
+    return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)
+
+
+def _lost(pid: int, exitcode: int) -> Callable[[str], WorkerLostError]:
+    """Makes the error of a task whose worker died; each task gets one of its own."""
+
+    def error(what: str) -> WorkerLostError:
+        lost = WorkerLostError(
+            f"worker process {pid} {_how(exitcode)} while it ran {what}; "
+            "it may have run, wholly or in part"
+        )
+        lost.pid, lost.exitcode = pid, exitcode
+        return lost
+
+    return error
+
+
+def _how(exitcode: int) -> str:
+    if exitcode >= 0:
+        return f"exited with code {exitcode}"
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:
+        name = f"signal {-exitcode}"
+    likely = {
+        "SIGKILL": " (killed from outside, or out of memory)",
+        "SIGSEGV": " (a segmentation fault in native code)",
+        "SIGABRT": " (aborted by native code)",
+    }
+    return f"was ended by {name}{likely.get(name, '')}"
+
+
+class ProcessExecutor(LocalExecutor):
+    """Run tasks in worker processes: Python code on all cores, and no task shares memory.
+
+    Choose it for computing in Python, and for code that may crash. Functions, arguments and
+    results are copied; lambdas, closures and functions of ``__main__`` travel too. No
+    ``if __name__ == "__main__"`` is needed: workers do not import the caller's script.
+
+    Arguments:
+        max_workers: tasks that run at the same time, at least 1. Default: the cores this
+            process may really use (its affinity and its cgroup's quota).
+        initializer, initargs: called in each worker process before its first task. If it
+            raises or dies, waiting tasks and later submits fail with `InitializerError`.
+        finalizer: called in each worker process when it leaves.
+        async_backend: ``"asyncio"`` (the default) or ``"trio"``: the loop that each worker
+            keeps for the coroutines it is given.
+        grace: seconds (float) that a task told to stop may take for its ``finally`` blocks,
+            before its worker is killed and replaced. Default 0.5.
+        max_tasks_per_child: replace a worker after so many tasks. Default None: never.
+        idle_timeout: seconds (float) after which an idle worker leaves; others come when
+            they are needed. Default None: never.
+
+    Workers start when tasks come, and end with the executor or, however that dies, within
+    seconds of the parent process. A worker that dies costs the one task it ran, which fails
+    with `WorkerLostError`; see ``with_options(rerun_lost=)``.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        finalizer: Callable[[], object] | None = None,
+        async_backend: str = "asyncio",
+        grace: float = 0.5,
+        max_tasks_per_child: int | None = None,
+        idle_timeout: float | None = None,
+    ) -> None:
+        workers = checked_workers(max_workers, usable_cores())
+        check_seconds("grace", grace)
+        if max_tasks_per_child is not None:
+            check_count("max_tasks_per_child", max_tasks_per_child)
+        if idle_timeout is not None:
+            check_seconds("idle_timeout", idle_timeout)
+        limits = Limits(
+            workers,
+            grace=grace,
+            max_tasks_per_child=max_tasks_per_child,
+            idle_timeout=idle_timeout,
+        )
+        setup = Setup(initializer, initargs, finalizer, async_backend)
+        super().__init__(ProcessRoom(limits, setup))
+
+    def __reduce__(self) -> Any:
+        """In a worker: an executor of that process, on its one place (L18)."""
+        from unifexec._backends.create import inherited
+
+        return inherited, (self._key, "process", 1)

@@ -1,0 +1,202 @@
+"""`SerialExecutor`: every task runs inside the verb, in the caller's own thread.
+
+The reference: what it gives is what all others must give. It walks the same road through
+the same decision core, in one breath.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup
+from unifexec._core.dispatch import Limits
+from unifexec._core.outcome import Failure, Success
+from unifexec._running import CurrentTask, run_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+    from typing import Any
+
+    from unifexec._core.dispatch import Run, Worker
+    from unifexec._loops import Loop
+    from unifexec.abc import Traits
+
+ANY_NUMBER = 1 << 62
+
+
+class SerialRoom(Room):
+    """The caller is the carrier: whoever posts decides and acts, there and then.
+
+    Decisions are made under a lock that is held for no action and no user code, so that
+    tasks may nest, and threads share the executor, as with plain calls.
+    """
+
+    eager = False
+    batches = False
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(Limits(ANY_NUMBER), setup)
+        self.max_workers = 1
+        self._deciding = threading.RLock()
+        self._initialized = False
+        self._idle_loops: list[Loop] = []
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]
+        """How this executor differs from the others."""
+        from unifexec.abc import Traits
+
+        return Traits(
+            kind="serial",
+            concurrency="none: one task after the other, in the caller's thread",
+            parallel_python=False,
+            shares_memory=True,
+            can_abort=False,
+            crash_isolated=False,
+            start_method=None,
+            best_for="debugging, tests, and as the reference of the others",
+        )
+
+    def post(self, event: Callable[..., object], *args: Any) -> None:
+        """Decide at once; then act, in this thread."""
+        with self._deciding:
+            event(*args, monotonic())
+            actions = self.dispatch.take_actions()
+        for name, *rest in actions:
+            getattr(self, "do_" + name)(*rest)
+
+    def submit_batch(self, batch: Any) -> None:
+        """Accept a batch and run it.
+
+        1. A worker is made ready first, if none is idle, under the same lock.
+        2. So the batch goes to it at once, and this thread performs the sending.
+        Otherwise a batch of another thread could be the one we find in the queue.
+        """
+        self._initialize()
+        with self._deciding:
+            self.dispatch.submit(batch, monotonic())
+            actions = self.dispatch.take_actions()
+            while actions and actions[-1][0] == "spawn":
+                worker = actions.pop()[1]
+                self.dispatch.ready(worker.number, monotonic())
+                actions += self.dispatch.take_actions()
+        for name, *rest in actions:
+            getattr(self, "do_" + name)(*rest)
+
+    def _initialize(self) -> None:
+        if not self._initialized:
+            self._initialized = True
+            try:
+                self.setup.initialize()
+            except BaseException as error:
+                self.post(self.dispatch.init_failed, 0, error)
+
+    def do_send(self, run: Run) -> None:
+        """Run the one item, here."""
+        work = run.batch.work
+        args, kwargs = run.batch.items[0]
+        task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
+        succeeded, value, seconds = run_task(
+            task, work.context.copy(), work.fn, args, kwargs, self._awaiter(task)
+        )
+        outcome = Success(value) if succeeded else Failure(value)
+        outcome.seconds = seconds
+        self.post(self.dispatch.answered, run.number, [outcome])
+        if isinstance(value, KeyboardInterrupt) and came_from_outside(value):
+            raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
+
+    def _awaiter(self, task: CurrentTask) -> Callable[[Awaitable[Any], Context], Any]:
+        """Coroutines run on a lasting loop of a thread; nested ones on one more."""
+
+        def run_awaitable(awaitable: Awaitable[Any], context: Context) -> Any:
+            from unifexec._loops import Loop
+
+            try:
+                loop = self._idle_loops.pop()
+            except IndexError:
+                loop = Loop(self.setup.async_backend, "unifexec-serial-loop")
+            try:
+                return loop.run(task, awaitable, context)
+            finally:
+                self._idle_loops.append(loop)
+
+        return run_awaitable
+
+    def do_stop(self, worker: Worker) -> None:
+        """There is nothing to stop."""
+        self.post(self.dispatch.gone, worker.number)
+
+    def do_abort(self, run: Run) -> None:
+        """A task in its caller's thread cannot be stopped."""
+
+    def do_discard(self, run: Run) -> None:
+        """A task in its caller's thread cannot be given up."""
+
+    def do_withdraw(self, run: Run) -> None:
+        """Batches hold one item: there is nothing to take back."""
+
+    def can_stop(self, task: object) -> bool:
+        """A task in its caller's thread cannot be stopped."""
+        return False
+
+    def do_closed(self) -> None:
+        """Nothing is left."""
+        if self._initialized:
+            self.setup.finalize()
+        while self._idle_loops:
+            self._idle_loops.pop().close()
+        super().do_closed()
+
+
+def came_from_outside(error: BaseException) -> bool:
+    """Whether an exception was raised between two instructions, or in native code.
+
+    One that the task raised itself comes from a ``raise`` statement: the instruction at
+    which its innermost frame stopped.
+    """
+    from dis import opname
+
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
+
+
+class SerialExecutor(LocalExecutor):
+    """Run every task at once, in the caller's thread; the reference of all executors.
+
+    ``submit`` returns when the task is done; ``map`` runs an item when its result is asked
+    for, or at close. So nothing is ever pending: ``cancel()`` is always False, and the time
+    limit of a plain function is reported after the fact. Coroutines run on an event loop of
+    their own thread, while the caller waits. Use it to debug and to test.
+
+    Arguments:
+        max_workers: accepted for symmetry; there is one worker.
+        initializer, initargs: called once, before the first task.
+        finalizer: called once, at close.
+        async_backend: ``"asyncio"`` (the default) or ``"trio"``, for coroutines.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        finalizer: Callable[[], object] | None = None,
+        async_backend: str = "asyncio",
+    ) -> None:
+        from unifexec._backends.local import checked_workers
+
+        checked_workers(max_workers, 1)
+        super().__init__(SerialRoom(Setup(initializer, initargs, finalizer, async_backend)))
+
+    def __reduce__(self) -> Any:
+        """In another process: a serial executor of that process."""
+        return SerialExecutor, ()

@@ -1,0 +1,322 @@
+"""`ThreadExecutor`: tasks in the threads of this process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from _queue import Empty, SimpleQueue
+from collections import deque
+from time import monotonic
+
+from unifexec._backends.lanes import Lane
+from unifexec._backends.local import (
+    LocalExecutor,
+    Place,
+    Room,
+    Setup,
+    checked_workers,
+    usable_cores,
+)
+from unifexec._core.checks import check_count, check_seconds
+from unifexec._core.dispatch import Limits
+from unifexec._core.outcome import Failure, Success
+from unifexec._running import CurrentTask, presentable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.task import Task
+    from unifexec._worker import Gate
+    from unifexec.abc import Traits
+
+FLUSH_SECONDS = 0.001  # finished items of a batch are handed over at least so often
+
+
+class Trip:
+    """One run in a thread: what is still to do, and what is done and not handed over.
+
+    Items are taken from the left by the lane, and from the right by who withdraws them;
+    ``deque.popleft`` and ``deque.pop`` are atomic, so each item goes to one of them.
+    """
+
+    __slots__ = ("finished", "lane", "todo")
+
+    def __init__(self, count: int, lane: Lane) -> None:
+        self.todo = deque(range(count))
+        self.finished: deque[Any] = deque()
+        self.lane = lane
+
+
+class GatedPlace(Place):
+    """A place in a worker process: it is held together with the one place of the process."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, room: Room, number: int, gate: Gate) -> None:
+        super().__init__(room, number)
+        self._gate = gate
+
+    def leave(self) -> None:
+        """The task waits: another may run, of ours or of the process."""
+        self._gate.leave()
+        super().leave()
+
+    def enter(self, granted: Callable[[], object]) -> None:
+        """The task wants to go on: first among us, then in the process."""
+        super().enter(lambda: self._gate.enter(granted))
+
+
+class ThreadRoom(Room):
+    """Workers are threads; the carrier is one more, that sleeps when there is nothing to do."""
+
+    def __init__(self, limits: Limits, setup: Setup, name: str) -> None:
+        super().__init__(limits, setup)
+        self._name = name
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False
+        self._threads: list[threading.Thread] = []
+        self._running: dict[Any, Run] = {}  # by sink: those of single tasks
+        self._carrier: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self.gate: Gate | None = None  # in a worker process: its one place
+
+    @property
+    def traits(self) -> Traits:  # type: ignore[override]
+        """How this executor differs from the others."""
+        from unifexec.abc import Traits
+
+        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+        return Traits(
+            kind="thread",
+            concurrency="threads that share the memory of the process",
+            parallel_python=not gil,
+            shares_memory=True,
+            can_abort=False,
+            crash_isolated=False,
+            start_method="thread",
+            best_for="waiting for files, networks and databases; native code without the GIL",
+        )
+
+    # -- the carrier -----------------------------------------------------------------------
+
+    def ring(self) -> None:
+        """Wake the carrier if it sleeps; start it with the first task.
+
+        1. The carrier says that it sleeps, 2. looks into the mailbox, 3. sleeps.
+        a. We fill the mailbox, b. look whether it sleeps, c. ring.
+        If b. comes before 1., 2. comes after a. and sees the letter.
+        """
+        if self._asleep:
+            self._bell.put(None)
+        elif self._carrier is None:
+            self._start()
+
+    def _start(self) -> None:
+        if self._starting.acquire(False):  # who loses the race has posted: the carrier will see
+            self._carrier = threading.Thread(
+                target=self._carry, name=f"{self._name}-carrier", daemon=True
+            )
+            self._carrier.start()
+
+    def _carry(self) -> None:
+        while not self.closed:
+            self.serve()
+            self._asleep = True
+            if self._mailbox.empty() and not self.closed:
+                try:
+                    self._bell.get(timeout=self.seconds_to_deadline())
+                except Empty:
+                    pass
+            self._asleep = False
+        self.serve()
+
+    def join(self) -> None:
+        """Wait for our threads, which are ending; those given up are not waited for."""
+        for thread in [*self._threads, self._carrier]:
+            if thread is not None and thread is not threading.current_thread():
+                thread.join()
+
+    # -- actions ---------------------------------------------------------------------------
+
+    def do_spawn(self, worker: Worker) -> None:
+        """Make a worker: one lane, and later spare ones for tasks that wait."""
+        worker.carried = [self._new_lane(worker)]
+        worker.carried[0].put(lambda: self._set_up(worker))
+
+    def _new_lane(self, worker: Worker) -> Lane:
+        lane = Lane(f"{self._name}-{worker.index}", self.setup.async_backend)
+        self._threads.append(lane.thread)
+        return lane
+
+    def _set_up(self, worker: Worker) -> None:
+        try:
+            self.setup.initialize()
+        except BaseException as error:
+            self.post(self._failed_to_set_up, worker, presentable(error))
+        else:
+            self.post(self.dispatch.ready, worker.number)
+
+    def _failed_to_set_up(self, worker: Worker, error: BaseException, now: float) -> None:
+        worker.carried.pop().end()
+        self.dispatch.init_failed(worker.number, error, now)
+
+    def do_send(self, run: Run) -> None:
+        """Run a batch on an idle lane of its worker, or on a spare one (L18)."""
+        busy = {other.carried.lane for other in run.worker.runs if other.carried is not None}
+        idle = [lane for lane in run.worker.carried if lane not in busy]
+        if idle:
+            lane = idle[0]
+        else:
+            lane = self._new_lane(run.worker)
+            lane.put(self.setup.initialize)
+            run.worker.carried.append(lane)
+        run.carried = Trip(len(run.batch), lane)
+        lane.put(lambda: self._travel(run))
+
+    def do_withdraw(self, run: Run) -> None:
+        """Take back what has not started, and hand over what is done."""
+        count = 0
+        while run.carried.todo:
+            try:
+                run.carried.todo.pop()
+            except IndexError:
+                break
+            count += 1
+        self.post(self._flush, run)
+        self.post(self.dispatch.withdrawn, run.number, count)
+
+    def do_abort(self, run: Run) -> None:
+        """Ask the running task to stop: a coroutine will, a plain function may."""
+        self._flush(run, monotonic())
+        if run.carried.lane.stop():
+            self.post(self.dispatch.stopping, run.number, run.cursor)
+
+    def do_discard(self, run: Run) -> None:
+        """Give the lane up: it ends when its task does."""
+        lane = run.carried.lane
+        run.carried.todo.clear()
+        run.worker.carried.remove(lane)
+        self._threads.remove(lane.thread)
+        lane.end()
+        if not run.worker.carried:
+            run.worker.carried.append(self._new_lane(run.worker))
+            run.worker.carried[0].put(self.setup.initialize)
+        self.post(self.dispatch.discarded, run.number)
+
+    def do_stop(self, worker: Worker) -> None:
+        """Let the lanes finish and end."""
+        for lane in worker.carried:
+            lane.put(self.setup.finalize)
+            lane.end()
+        self.post(self.dispatch.gone, worker.number)
+
+    # -- on the lanes ------------------------------------------------------------------------
+
+    def _travel(self, run: Run) -> None:
+        """Run the items of a batch, one after the other."""
+        trip: Trip = run.carried
+        limited = run.batch.options.time_limit is not None
+        flushed = monotonic()
+        while trip.todo:
+            try:
+                offset = trip.todo.popleft()
+            except IndexError:  # the rest was withdrawn
+                break
+            if limited:
+                self.post(self.dispatch.started, run.number, offset)
+            trip.finished.append(self._run_item(run, offset))
+            if trip.todo and (limited or monotonic() - flushed > FLUSH_SECONDS):
+                flushed = monotonic()
+                self.post(self._flush, run)
+        self.post(self._flush, run)
+
+    def _run_item(self, run: Run, offset: int) -> Success[Any] | Failure:
+        batch, work = run.batch, run.batch.work
+        args, kwargs = batch.items[offset]
+        place = Place(self, run.number)
+        if self.gate is not None:
+            place = GatedPlace(self, run.number, self.gate)
+            self.gate.wait()
+        task = CurrentTask(batch.name, batch.first + offset, run.worker.index, place)
+        succeeded, value, seconds = run.carried.lane.run(
+            task, work.context.copy(), work.fn, args, kwargs
+        )
+        if self.gate is not None:
+            self.gate.leave()
+        if succeeded:
+            return Success(value, seconds=seconds)
+        return Failure(value, seconds=seconds)
+
+    def _flush(self, run: Run, now: float) -> None:
+        """Hand over what is done; on the carrier."""
+        outcomes = []
+        while run.carried.finished:
+            outcomes.append(run.carried.finished.popleft())
+        if outcomes:
+            self.dispatch.answered(run.number, outcomes, now)
+
+    # -- what tasks ask ------------------------------------------------------------------------
+
+    def can_stop(self, task: Task[Any]) -> bool:
+        """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
+        for run in list(self.dispatch.runs.values()):
+            if run.batch.sink is task and run.carried is not None:
+                stoppable: bool = run.carried.lane.stoppable()
+                return stoppable
+        return False
+
+
+class ThreadExecutor(LocalExecutor):
+    """Run tasks in threads: they share the memory of the process, and wait side by side.
+
+    Choose it for waiting (files, networks, databases) and for native code that releases the
+    GIL. Python code runs on one core at a time, unless the interpreter is free-threaded.
+
+    Arguments:
+        max_workers: tasks that run at the same time, at least 1. Default: 4 more than the
+            cores this process may really use (its affinity and its cgroup's quota), and at
+            most 32, as ``ThreadPoolExecutor`` counts them.
+        initializer, initargs: called in each worker thread before its first task. If it
+            raises, waiting tasks and later submits fail with `InitializerError`.
+        finalizer: called in each worker thread when it ends.
+        async_backend: ``"asyncio"`` (the default) or ``"trio"``: the loop that each worker
+            keeps for the coroutines it is given.
+        grace: seconds (float) that a coroutine told to stop may take for it. Default 0.5.
+        max_abandoned: plain functions over their time limit cannot be stopped; so many of
+            them may go on in threads of their own, while their workers take new tasks.
+            Default: 4 times ``max_workers``.
+        thread_name_prefix: name of the threads. Default ``"unifexec-thread"``.
+
+    Threads start with the first task, are daemons, and end with the executor. Cancelling
+    never touches a plain function that has started.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        finalizer: Callable[[], object] | None = None,
+        async_backend: str = "asyncio",
+        grace: float = 0.5,
+        max_abandoned: int | None = None,
+        thread_name_prefix: str = "unifexec-thread",
+    ) -> None:
+        workers = checked_workers(max_workers, min(32, usable_cores() + 4))
+        check_seconds("grace", grace)
+        if max_abandoned is None:
+            max_abandoned = 4 * workers
+        check_count("max_abandoned", max_abandoned, least=0)
+        limits = Limits(workers, grace=grace, max_abandoned=max_abandoned)
+        setup = Setup(initializer, initargs, finalizer, async_backend)
+        super().__init__(ThreadRoom(limits, setup, thread_name_prefix))
+
+    def __reduce__(self) -> Any:
+        """In another process: a thread executor of that process (L18)."""
+        from unifexec._backends.create import inherited
+
+        return inherited, (self._key, "thread", self._room.max_workers)

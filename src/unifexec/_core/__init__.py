@@ -1,0 +1,1 @@
+"""Values and decisions: no thread, no pipe, no loop, no clock."""

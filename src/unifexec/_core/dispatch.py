@@ -1,0 +1,684 @@
+"""Decisions: what runs where, what became of it, and when it ends. Events in, actions out.
+
+`Dispatch` is told what happened (`submit`, `ready`, `answered`, `died`, `tick`, …) and
+answers with *actions*, tuples of a name and its arguments, that its backend performs in
+order (`_backends/local.py` lists them). It knows no thread, pipe, loop or clock: the time is
+handed in. So it can be tested to death with fake workers and a fake clock.
+
+The road of every task::
+
+    submit -> queued -> sent to a worker -> answered -> settled
+                 ^                 |------> its worker died -> lost, or queued again
+                 |---- withdrawn --|------> over its limit, or aborted -> stopped
+
+Words: a *batch* is what travels together (a single task is a batch of one); a *run* is one
+batch on one worker; its *cursor* is the item that runs now. Items run in order, and each is
+answered before the next starts. A run whose task waits for other tasks is *aside*: it gave up
+its place, so that at most ``max_workers`` runs are *active*.
+
+Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one outcome
+(`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim`, `cut`); L10
+what is behind a slow item does not wait for it (`_withdraw`); L16 limits and stopping
+(`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing (`close`,
+`_maybe_end`); L22 lost workers (`died`, `init_failed`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from unifexec._core.outcome import Failure, Success
+from unifexec.errors import (
+    ExecutorClosedError,
+    InitializerError,
+    TaskCancelledError,
+    TimeLimitError,
+    WorkerLostError,
+)
+from unifexec._running import Interrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol, TypeAlias
+
+    from unifexec._core.options import Options
+
+    Action: TypeAlias = tuple[Any, ...]
+
+    class Sink(Protocol):
+        """Who asked for a batch, and receives its outcomes."""
+
+        def claim_batch(self, batch: Batch) -> int:
+            """How many of its items, from the first, may start now; they count as started."""
+
+        def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
+            """Receive the one outcome of item ``index``."""
+
+
+PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
+# Long against what a withdrawal costs, short against what a person notices. Not tuned.
+
+UNTOUCHED_DEATHS = 3  # workers that may die on their own before we stop starting more
+
+
+class Batch:
+    """Items that travel together; ``first`` is the index of the first of them."""
+
+    __slots__ = ("attempts", "first", "items", "name", "options", "sink", "work")
+
+    def __init__(
+        self, sink: Sink, work: Any, items: list[Any], options: Options, name: str, first: int = 0
+    ) -> None:
+        self.sink = sink
+        self.work = work  # what the backend needs to know; nothing of it is read here
+        self.items = items
+        self.options = options
+        self.name = name
+        self.first = first
+        self.attempts = 0  # how often a worker died with its first item, guilty or not
+
+    def part(self, start: int, end: int) -> Batch:
+        """Some of the items, as a batch of their own."""
+        items = self.items[start:end]
+        return Batch(self.sink, self.work, items, self.options, self.name, self.first + start)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Run:
+    """One batch on one worker."""
+
+    __slots__ = (
+        "aside", "batch", "cursor", "carried", "end", "number", "progress",
+        "settled", "stopping", "wants_back", "withdrawing", "worker",
+    )  # fmt: skip
+
+    def __init__(self, number: int, worker: Worker, batch: Batch, now: float) -> None:
+        self.number = number
+        self.worker = worker
+        self.batch = batch
+        self.cursor = 0  # the item that runs, or will run next
+        self.end = len(batch)  # items from here on were withdrawn
+        self.progress = now  # when it was sent, or last answered
+        self.stopping = False  # the current item was told to stop
+        self.settled = False  # the current item has its outcome already, on time
+        self.withdrawing = False
+        self.aside = False
+        self.wants_back: Callable[[], object] | None = None
+        self.carried: Any = None  # the backend's own notes; nothing of them is read here
+
+
+class Worker:
+    """A worker, as far as deciding is concerned."""
+
+    __slots__ = (
+        "busy_seconds", "carried", "index", "number", "ready", "runs", "stopping", "tasks",
+    )  # fmt: skip
+
+    def __init__(self, number: int, index: int) -> None:
+        self.number = number  # never used twice
+        self.index = index  # from 0, reused by its replacement
+        self.ready = False
+        self.stopping = False
+        self.runs: list[Run] = []
+        self.tasks = 0
+        self.busy_seconds = 0.0
+        self.carried: Any = None  # the backend's own notes; nothing of them is read here
+
+
+class Limits:
+    """What a backend is allowed, as numbers."""
+
+    __slots__ = ("grace", "idle_timeout", "max_abandoned", "max_tasks_per_child", "max_workers")
+
+    def __init__(
+        self,
+        max_workers: int,
+        *,
+        grace: float = 0.5,
+        max_abandoned: int | None = None,
+        max_tasks_per_child: int | None = None,
+        idle_timeout: float | None = None,
+    ) -> None:
+        self.max_workers = max_workers
+        self.grace = grace
+        self.max_abandoned = max_abandoned
+        self.max_tasks_per_child = max_tasks_per_child
+        self.idle_timeout = idle_timeout
+
+
+class Dispatch:
+    """The decision core of one executor. Not thread-safe: one thread decides at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.queue: deque[Batch] = deque()
+        self.workers: dict[int, Worker] = {}
+        self.idle: list[Worker] = []
+        self.runs: dict[int, Run] = {}
+        self.active = 0  # runs that hold a place
+        self.returning: deque[Run] = deque()  # they waited, and want a place again
+        self.sources = 0  # maps that may still submit
+        self.closing = False
+        self._cancelling = False  # closing, and what has not started shall not
+        self.ended = False
+        self.broken: BaseException | None = None  # what the initializer failed with
+        self.abandoned: set[int] = set()  # runs that were given up and still go on
+        self.done = self.failed = self.lost = 0
+        self._actions: list[Action] = []
+        self._deadlines: list[tuple[float, int, str, int, int]] = []
+        self._numbers = 0
+        self._starting = 0
+        self._free_indexes: list[int] = []
+        self._untouched_deaths = 0
+
+    # -- what the backend asks ------------------------------------------------------------
+
+    def take_actions(self) -> list[Action]:
+        """The actions decided since the last call, in order."""
+        actions, self._actions = self._actions, []
+        return actions
+
+    def next_deadline(self) -> float | None:
+        """When `tick` must be called at the latest."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    # -- events: work comes and goes ---------------------------------------------------------
+
+    def submit(self, batch: Batch, now: float) -> None:
+        """A batch was accepted."""
+        if self.broken is not None:
+            self._fail(batch, self._initializer_error)
+        elif self.ended:
+            self._fail(batch, _closed_error)
+        else:
+            self.queue.append(batch)
+            self._assign(now)
+
+    def source_opened(self, now: float) -> None:
+        """A map began: it may submit even while the executor is closing."""
+        self.sources += 1
+
+    def source_ended(self, now: float) -> None:
+        """A map will submit no more."""
+        self.sources -= 1
+        self._maybe_end()
+
+    def started(self, number: int, offset: int, now: float) -> None:
+        """An item of a run started; told at least for items with a time limit."""
+        run = self.runs.get(number)
+        if run is None or run.cursor != offset:
+            return
+        limit = run.batch.options.time_limit
+        if limit is not None:
+            self._remind(now + limit, "limit", number, offset)
+
+    def answered(self, number: int, outcomes: list[Any], now: float) -> None:
+        """Items of a run were answered, in order."""
+        if number in self.abandoned:  # given up, but it ended after all
+            self.abandoned.discard(number)
+            return
+        run = self.runs.get(number)
+        if run is None:  # a late answer: what it answers was settled otherwise
+            return
+        for outcome in outcomes:
+            self._answer_item(run, outcome)
+        run.progress = now
+        self._go_on(run, now)
+
+    def withdrawn(self, number: int, count: int, now: float) -> None:
+        """A worker gave back the last ``count`` items of a run, unstarted."""
+        run = self.runs.get(number)
+        if run is None:
+            return
+        run.withdrawing = False
+        if count:
+            end, run.end = run.end, run.end - count
+            self._requeue(run.batch.part(run.end, end))
+        self._go_on(run, now)
+        self._assign(now)
+
+    def cancelled(self, sink: Sink, name: str, now: float) -> None:
+        """A pending task was cancelled: tell it now, drop its batch when its turn comes."""
+        self._actions.append(("settle", sink, 0, Failure(_cancelled_error(name, 0), 0, name)))
+
+    def cut(self, sink: Sink, abort: bool, now: float) -> None:
+        """``sink`` wants less than it asked for: the rest must not start (``abort``: must stop)."""
+        batches, self.queue = self.queue, deque()
+        for batch in batches:
+            if batch.sink is not sink or self._trim(batch):
+                self.queue.append(batch)
+        for run in list(self.runs.values()):
+            if run.batch.sink is not sink:
+                continue
+            wanted = sink.claim_batch(run.batch)
+            if run.end > wanted:
+                self._withdraw(run)
+            if abort and run.cursor >= wanted and run.batch.options.abort:
+                self._stop(run, now)
+        self._maybe_end()
+
+    def fail(self, batch: Batch, error: BaseException, now: float) -> None:
+        """A batch of one was accepted and cannot be sent (L12)."""
+        if batch.sink.claim_batch(batch):
+            self._settle_item(batch, 0, Failure(error))
+        else:
+            self._fail(batch, _cancelled_error)
+
+    def abort(self, sink: Sink, now: float) -> None:
+        """A running task shall stop."""
+        for run in list(self.runs.values()):
+            if run.batch.sink is sink:
+                self._stop(run, now)
+
+    def stopping(self, number: int, offset: int, now: float) -> None:
+        """The item can really be stopped: if it goes on past the grace, force it."""
+        self._remind(now + self.limits.grace, "grace", number, offset)
+
+    # -- events: workers come and go ------------------------------------------------------------
+
+    def ready(self, number: int, now: float) -> None:
+        """A worker is set up, and waits for work."""
+        worker = self.workers.get(number)
+        if worker is None or worker.ready:
+            return
+        worker.ready = True
+        self._starting -= 1
+        self._untouched_deaths = 0
+        self._rest(worker, now)
+        self._assign(now)
+
+    def init_failed(self, number: int, error: BaseException, now: float) -> None:
+        """A worker's initializer failed: no worker of ours can be set up (L22)."""
+        self._forget(number)
+        self._break(error)
+
+    def died(
+        self, number: int, touched: bool, reason: Callable[[str], WorkerLostError], now: float
+    ) -> None:
+        """A worker is gone. ``touched``: it had taken up the item at its run's cursor.
+
+        ``reason`` makes the error of the lost task from its description.
+        """
+        worker = self._forget(number)
+        if worker is None:
+            return
+        for run in worker.runs:
+            self._leave(run)
+            self._after_death(run, touched, reason)
+        if not worker.runs and not worker.stopping and not worker.ready:
+            self._untouched_deaths += 1
+            if self._untouched_deaths >= UNTOUCHED_DEATHS:
+                self._break(reason("its setting up"))
+        self._assign(now)
+        self._maybe_end()
+
+    def gone(self, number: int, now: float) -> None:
+        """A worker that was told to stop has stopped."""
+        self._forget(number)
+        self._assign(now)
+        self._maybe_end()
+
+    def discarded(self, number: int, now: float) -> None:
+        """A run was given up: it goes on by itself, out of our sight, and is counted."""
+        run = self.runs.get(number)
+        if run is None:
+            return
+        self.abandoned.add(number)
+        self._leave(run)
+        run.worker.runs.remove(run)
+        self._settle_stopped(run)
+        if run.cursor + 1 < run.end:
+            self._requeue(run.batch.part(run.cursor + 1, run.end))
+        self._rest(run.worker, now)
+        self._assign(now)
+        self._maybe_end()
+
+    # -- events: places (L18) -----------------------------------------------------------------
+
+    def step_aside(self, number: int, now: float) -> None:
+        """The task of a run waits: its place is free for another."""
+        run = self.runs.get(number)
+        if run is None or run.aside:
+            return
+        run.aside = True
+        self.active -= 1
+        self._withdraw(run)
+        self._assign(now)
+
+    def step_back(self, number: int, granted: Callable[[], object], now: float) -> None:
+        """The task of a run wants a place again."""
+        run = self.runs.get(number)
+        if run is None or not run.aside:  # it was given up meanwhile: let it go on, to its end
+            self._actions.append(("grant", granted))
+            return
+        run.wants_back = granted
+        self.returning.append(run)
+        self._assign(now)
+
+    # -- events: time ---------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Time passed."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, _, what, number, offset = heappop(self._deadlines)
+            if what == "idle":
+                self._leave_idle(number, offset)
+                continue
+            run = self.runs.get(number)
+            if run is None or run.cursor != offset:
+                continue  # it was answered in time
+            if what == "patience":
+                self._withdraw(run)
+            elif what == "limit":
+                self._over_limit(run, now)
+            elif what == "grace":
+                self._insist(run)
+
+    # -- events: the end (L20, L21) ----------------------------------------------------------------
+
+    def close(self, cancel_pending: bool, abort_running: bool, now: float) -> None:
+        """Accept nothing new; end when all is done. May be called again, to ask for more."""
+        self.closing = True
+        self._cancelling |= cancel_pending
+        if self._cancelling:
+            batches, self.queue = self.queue, deque()
+            for batch in batches:
+                self._requeue(batch)  # which fails it
+        for run in list(self.runs.values()):
+            if self._cancelling:
+                self._withdraw(run)
+            if abort_running and run.batch.options.abort:
+                self._stop(run, now)
+                self.stopping(run.number, run.cursor, now)
+        self._maybe_end()
+
+    # -- deciding -------------------------------------------------------------------------------
+
+    def _assign(self, now: float) -> None:
+        """Give free places to those who wait for one, first those that had one (L2, L18)."""
+        while self.active < self.limits.max_workers:
+            if self.returning:
+                self._grant(self.returning.popleft())
+            elif not self.queue:
+                break
+            elif (worker := self._free_worker()) is not None:
+                self._send(self.queue.popleft(), worker, now)
+            else:
+                break
+
+    def _grant(self, run: Run) -> None:
+        if run.number not in self.runs or run.wants_back is None:
+            return
+        run.aside = False
+        self.active += 1
+        self._actions.append(("grant", run.wants_back))
+        run.wants_back = None
+
+    def _free_worker(self) -> Worker | None:
+        """A worker without an active run; else start one, if that is allowed."""
+        if self.idle:
+            return self.idle.pop()
+        if len(self.workers) < self.limits.max_workers:
+            if self._starting < len(self.queue):
+                self._spawn()
+            return None
+        for worker in self.workers.values():
+            if worker.ready and not worker.stopping and all(run.aside for run in worker.runs):
+                return worker
+        return None
+
+    def _spawn(self) -> None:
+        index = heappop(self._free_indexes) if self._free_indexes else len(self.workers)
+        worker = Worker(self._next_number(), index)
+        self.workers[worker.number] = worker
+        self._starting += 1
+        self._actions.append(("spawn", worker))
+
+    def _send(self, batch: Batch, worker: Worker, now: float) -> None:
+        if not self._trim(batch):
+            if not worker.runs:
+                self.idle.append(worker)
+            return
+        run = Run(self._next_number(), worker, batch, now)
+        self.runs[run.number] = run
+        worker.runs.append(run)
+        self.active += 1
+        if len(batch) > 1:
+            self._remind(now + PATIENCE, "patience", run.number, 0)
+        self._actions.append(("send", run))
+
+    def _trim(self, batch: Batch) -> bool:
+        """Drop the items that must not start; False if none is left."""
+        wanted = batch.sink.claim_batch(batch)
+        if wanted < len(batch):
+            self._fail(batch.part(wanted, len(batch)), _cancelled_error)
+            del batch.items[wanted:]
+        return wanted > 0
+
+    def _answer_item(self, run: Run, outcome: Any) -> None:
+        """One item is over: with its own outcome, unless it was over before."""
+        if not run.settled:
+            self._settle(run, self._judge(run, outcome))
+        run.worker.busy_seconds += outcome.seconds
+        run.cursor += 1
+        run.stopping = False
+        run.settled = False
+
+    def _judge(self, run: Run, outcome: Any) -> Any:
+        """The outcome that an answer means."""
+        limit = run.batch.options.time_limit
+        if limit is not None and outcome.seconds > limit:
+            return Failure(_limit_error(run, limit), seconds=outcome.seconds)
+        if isinstance(outcome, Failure) and isinstance(outcome.error, Interrupted):
+            return Failure(_stopped_error(run), seconds=outcome.seconds)
+        return outcome
+
+    def _go_on(self, run: Run, now: float) -> None:
+        """After an answer: the next item, or the end of the run."""
+        if run.cursor < run.end:
+            if run.end - run.cursor > 1 and not run.withdrawing:
+                self._remind(run.progress + PATIENCE, "patience", run.number, run.cursor)
+            return
+        self._leave(run)
+        worker = run.worker
+        worker.runs.remove(run)
+        worker.tasks += run.cursor
+        self._rest(worker, now)
+        self._assign(now)
+        self._maybe_end()
+
+    def _leave(self, run: Run) -> None:
+        """A run is over: its place is free."""
+        del self.runs[run.number]
+        if not run.aside:
+            self.active -= 1
+        elif run.wants_back is not None:
+            self.returning.remove(run)
+            self._actions.append(("grant", run.wants_back))  # nobody must wait for ever
+
+    def _rest(self, worker: Worker, now: float) -> None:
+        """A worker finished something: it waits for more, or has done its share."""
+        if worker.runs or worker.stopping or worker.number not in self.workers:
+            return
+        most = self.limits.max_tasks_per_child
+        if most is not None and worker.tasks >= most:
+            self._retire(worker)
+            return
+        self.idle.append(worker)
+        if self.limits.idle_timeout is not None:
+            self._remind(now + self.limits.idle_timeout, "idle", worker.number, worker.tasks)
+
+    def _leave_idle(self, number: int, tasks: int) -> None:
+        worker = self.workers.get(number)
+        if worker in self.idle and worker.tasks == tasks:
+            self.idle.remove(worker)
+            self._retire(worker)
+
+    def _retire(self, worker: Worker) -> None:
+        worker.stopping = True
+        self._actions.append(("stop", worker))
+
+    def _requeue(self, batch: Batch) -> None:
+        """Back to the front: it was accepted before all that waits."""
+        if self._cancelling:
+            self._fail(batch, _cancelled_error)
+        else:
+            self.queue.appendleft(batch)
+
+    def _withdraw(self, run: Run) -> None:
+        """Take back what has not started, so that nothing waits behind a slow item (L10)."""
+        if not run.withdrawing and run.end - run.cursor > 1:
+            run.withdrawing = True
+            self._actions.append(("withdraw", run))
+
+    # -- stopping (L15, L16) --------------------------------------------------------------------
+
+    def _over_limit(self, run: Run, now: float) -> None:
+        limit = run.batch.options.time_limit
+        assert limit is not None
+        self._settle(run, Failure(_limit_error(run, limit), seconds=limit))
+        run.settled = True
+        self._stop(run, now)
+        self.stopping(run.number, run.cursor, now)
+
+    def _stop(self, run: Run, now: float) -> None:
+        """Tell the current item to stop; the backend answers `stopping` if it can be forced."""
+        if not run.stopping:
+            run.stopping = True
+            self._withdraw(run)
+            self._actions.append(("abort", run))
+
+    def _insist(self, run: Run) -> None:
+        """The grace is over: give the run up, if we can afford to."""
+        most = self.limits.max_abandoned
+        if most is not None and len(self.abandoned) >= most and not self.closing:
+            self._actions.append(("warn", _too_many_abandoned(run, most)))
+            return
+        self._actions.append(("discard", run))
+
+    # -- losing (L22) -----------------------------------------------------------------------------
+
+    def _after_death(
+        self, run: Run, touched: bool, reason: Callable[[str], WorkerLostError]
+    ) -> None:
+        """Settle what its worker died of; the rest runs elsewhere."""
+        batch, cursor = run.batch, run.cursor
+        attempts = 1 + (batch.attempts if cursor == 0 else 0)
+        guilty = touched or attempts >= UNTOUCHED_DEATHS
+        if cursor + 1 < run.end:
+            self._requeue(batch.part(cursor + 1, run.end))
+        if cursor == run.end:
+            return  # it had answered everything
+        if run.stopping or run.settled:
+            self._settle_stopped(run)
+        elif not guilty or (touched and attempts <= batch.options.rerun_lost):
+            again = batch.part(cursor, cursor + 1)
+            again.attempts = attempts
+            self._requeue(again)
+        else:
+            self.lost += 1
+            self._settle(run, Failure(reason(_describe(run))))
+
+    def _forget(self, number: int) -> Worker | None:
+        worker = self.workers.pop(number, None)
+        if worker is None:
+            return None
+        if not worker.ready:
+            self._starting -= 1
+        heappush(self._free_indexes, worker.index)
+        if worker in self.idle:
+            self.idle.remove(worker)
+        return worker
+
+    def _break(self, error: BaseException) -> None:
+        """No worker can be set up: say so to all who wait, and start no more."""
+        self.broken = error
+        batches, self.queue = self.queue, deque()
+        for batch in batches:
+            self._fail(batch, self._initializer_error)
+        self._actions.append(("broken", error))
+        self._maybe_end()
+
+    def _initializer_error(self, name: str, index: int) -> BaseException:
+        error = InitializerError(f"no worker could be set up for {name!r}: {self.broken!r}")
+        error.__cause__ = self.broken
+        return error
+
+    # -- outcomes: the only ways out (L3) -----------------------------------------------------------
+
+    def _settle(self, run: Run, outcome: Any) -> None:
+        self._settle_item(run.batch, run.cursor, outcome)
+
+    def _settle_stopped(self, run: Run) -> None:
+        """What was stopped by force has this outcome, unless it has one."""
+        if not run.settled and run.cursor < run.end:
+            self._settle(run, Failure(_stopped_error(run)))
+
+    def _fail(self, batch: Batch, error: Callable[[str, int], BaseException]) -> None:
+        for offset in range(len(batch)):
+            self._settle_item(
+                batch, offset, Failure(error(batch.name, batch.first + offset))
+            )
+
+    def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
+        outcome.index = batch.first + offset
+        outcome.name = batch.name
+        if isinstance(outcome, Success):
+            self.done += 1
+        else:
+            self.failed += 1
+        self._actions.append(("settle", batch.sink, outcome.index, outcome))
+
+    # -- ending -------------------------------------------------------------------------------------
+
+    def _maybe_end(self) -> None:
+        """When closing and nothing is left to do: let the workers go, then say so."""
+        if not self.closing or self.ended or self.queue or self.runs or self.sources:
+            return
+        for worker in list(self.workers.values()):
+            if not worker.stopping:
+                self._retire(worker)
+        self.idle.clear()
+        if not self.workers:
+            self.ended = True
+            self._actions.append(("closed",))
+
+    # -- small things ---------------------------------------------------------------------------------
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _remind(self, when: float, what: str, number: int, offset: int) -> None:
+        heappush(self._deadlines, (when, self._next_number(), what, number, offset))
+
+
+def _describe(run: Run) -> str:
+    return f"{run.batch.name!r} (item {run.batch.first + run.cursor})"
+
+
+def _limit_error(run: Run, limit: float) -> TimeLimitError:
+    return TimeLimitError(f"task {_describe(run)} ran longer than its time limit of {limit} s")
+
+
+def _stopped_error(run: Run) -> TaskCancelledError:
+    return TaskCancelledError(f"task {_describe(run)} was stopped while it ran")
+
+
+def _cancelled_error(name: str, index: int) -> TaskCancelledError:
+    return TaskCancelledError(f"task {name!r} (item {index}) was cancelled before it started")
+
+
+def _closed_error(name: str, index: int) -> ExecutorClosedError:
+    return ExecutorClosedError(f"the executor was closed before task {name!r} could start")
+
+
+def _too_many_abandoned(run: Run, most: int) -> str:
+    return (
+        f"task {_describe(run)} does not stop, and {most} tasks were abandoned already "
+        "(max_abandoned): its worker stays occupied until it ends"
+    )

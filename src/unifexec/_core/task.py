@@ -1,0 +1,298 @@
+"""`Task`: one call of one callable, and its table of states.
+
+====================  ===========================  =======================================
+state                 leaves it by                 decided by
+====================  ===========================  =======================================
+pending               ``claim``  -> running        whoever takes the task's one token:
+                      ``cancel`` -> cancelled      the executor that starts it, or the
+                                                   caller that cancels it; never both
+running               ``settle`` -> finished       the executor, once
+cancelled, finished   nothing
+====================  ===========================  =======================================
+
+A token in a list, taken by ``list.pop``, needs no lock: cancelling is safe inside a signal
+handler, a finaliser, or anything else that enters in the middle of our own code.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from unifexec import _wait
+from unifexec._core.checks import check_seconds
+from unifexec._core.outcome import Failure, Success
+from unifexec.errors import TaskCancelledError, WaitTimeoutError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any, Protocol, TypeVar
+
+    R = TypeVar("R")
+
+    class Home(Protocol):
+        """Who runs a task: what the task may ask of its executor."""
+
+        def task_cancelled(self, task: Task[Any]) -> None:
+            """A pending task was cancelled: tell those who wait. Only posts."""
+
+        def stop_task(self, task: Task[Any]) -> bool:
+            """Stop a running task, if that is possible; only posts."""
+
+        def check_alive(self) -> None:
+            """Raise in a forked child: the executor, and its tasks, are not there."""
+
+        def check_blocking(self) -> None:
+            """Raise if this thread must itself run what it would block for."""
+
+        def call_back(self, calls: list[Callable[[], object]]) -> None:
+            """Run users' callbacks, away from our own work."""
+
+
+class Task(Future["R"]):
+    """A ``concurrent.futures.Future`` that can also be awaited, under asyncio and trio.
+
+    ``task.result()`` waits for it from plain code, ``await task`` from a coroutine. Made by
+    executors only. Every method may be called from any thread.
+
+    Awaiting inside a cancelled scope cancels the task if it has not started, and aborts it
+    if that was its only waiter; ``asyncio.shield(task)`` protects it.
+    """
+
+    name: str
+    """The task's name: that of its function, or of ``with_options(name=)``."""
+
+    def __init__(self, home: Home, name: str, *, abortable: bool = True) -> None:
+        super().__init__()
+        self.name = name
+        self._home = home
+        self._abortable = abortable
+        self._token = [True]  # taken once: see the table above
+        self._cancel_won = False
+        self._outcome: Success[R] | Failure | None = None
+        self._watchers: list[Callable[[], object]] = []
+        self._callbacks: list[Callable[[Any], object]] | None = []
+        self._awaiting: list[object] = []
+
+    # -- the table of states: used by the core ------------------------------------------
+
+    def claim_batch(self, batch: object) -> int:
+        """For `dispatch`: a task is a batch of one."""
+        return int(self.claim())
+
+    def settle_item(self, index: int, outcome: Success[R] | Failure) -> None:
+        """For `dispatch`: a task is a batch of one."""
+        self.settle(outcome)
+
+    def claim(self) -> bool:
+        """Take the token to start the task; False if it was cancelled first.
+
+        A task that is started again, since its worker died, keeps its claim.
+        """
+        try:
+            self._token.pop()
+        except IndexError:
+            return not self._cancel_won
+        self.set_running_or_notify_cancel()
+        return True
+
+    def settle(self, outcome: Success[R] | Failure) -> None:
+        """Give the task its one outcome, and tell all who wait. Called once, by the home."""
+        if self._outcome is not None:
+            return
+        self._outcome = outcome
+        if self._cancel_won:
+            super().cancel()
+            self.set_running_or_notify_cancel()  # this is what tells `wait` and `as_completed`
+        elif isinstance(outcome, Success):
+            self.set_result(outcome.value)
+        else:
+            self.set_exception(outcome.error)
+        self._tell()
+        with self._condition:
+            callbacks, self._callbacks = self._callbacks, None
+        if callbacks:
+            self._home.call_back([_Callback(fn, self) for fn in callbacks])
+
+    def watch(self, watcher: Callable[[], object]) -> None:
+        """Call ``watcher`` when the task has settled, at once if it has."""
+        self._watchers.append(watcher)
+        if self._outcome is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Call the watchers, each once: whoever pops one calls it."""
+        while self._watchers:
+            try:
+                watcher = self._watchers.pop()
+            except IndexError:
+                break
+            watcher()
+
+    def unwatch(self, watcher: Callable[[], object]) -> None:
+        """Forget a watcher; it may be called all the same."""
+        try:
+            self._watchers.remove(watcher)
+        except ValueError:  # it was called
+            pass
+
+    def outcome(self) -> Success[R] | Failure:
+        """The outcome of a task that is done."""
+        if self._outcome is not None:
+            return self._outcome
+        return Failure(cancelled_error(self.name), 0, self.name)
+
+    # -- for callers ----------------------------------------------------------------------
+
+    def cancel(self) -> bool:
+        """Cancel the task if it has not started.
+
+        True: it never runs, its waiters are told at once, its result raises
+        `TaskCancelledError`. False: it is running or done, and is not touched. The same on
+        every executor. Never blocks; safe in signal handlers.
+        """
+        try:
+            self._token.pop()
+        except IndexError:
+            return self._cancel_won
+        self._cancel_won = True
+        self._home.task_cancelled(self)
+        return True
+
+    def abort(self) -> bool:
+        """Cancel the task if it has not started, else stop it where that is possible.
+
+        True: it was cancelled, or told to stop and will be; a stopped task *fails* with
+        `TaskCancelledError` after its ``finally`` blocks ran. False: it is done, its options
+        say ``abort=False``, or it is a plain function in a thread, which cannot be stopped
+        (its ``current_task().stop_requested`` is set). Never blocks.
+        """
+        if self.cancel():
+            return True
+        if self.done() or not self._abortable:
+            return False
+        return self._home.stop_task(self)
+
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled before it started."""
+        return self._cancel_won
+
+    def running(self) -> bool:
+        """Whether the task has started and is not done."""
+        return not self._token and not self.done()
+
+    def done(self) -> bool:
+        """Whether the task has its outcome."""
+        return self._outcome is not None or self._cancel_won
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the task and return its value, or raise its exception.
+
+        Arguments:
+            timeout: seconds (float) to wait at most; None (the default) waits for ever.
+
+        Raises:
+            WaitTimeoutError: ``timeout`` passed first; the task goes on.
+            TaskCancelledError: it was cancelled or aborted.
+            DeadlockError: this is the thread of the loop that must run the task.
+        """
+        self._wait_for_outcome(timeout)
+        try:
+            return self.outcome().unwrap()
+        finally:
+            del self  # the traceback holds this frame: do not let it hold the task too
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the task and return its exception, or None if it returned a value.
+
+        Arguments and errors as for `result`; a cancelled task raises `TaskCancelledError`.
+        """
+        self._wait_for_outcome(timeout)
+        outcome = self.outcome()
+        if isinstance(outcome, Success):
+            return None
+        if self._cancel_won:
+            outcome.unwrap()
+        return outcome.error
+
+    def add_done_callback(self, fn: Callable[[Future[R]], object]) -> None:
+        """Call ``fn(task)`` when the task is done; at once, here, if it is done already.
+
+        Otherwise callbacks run in the order they were added, on a thread that carries no
+        tasks: a slow one delays other callbacks only. What it raises is logged.
+        """
+        with self._condition:
+            if self._callbacks is not None:
+                self._callbacks.append(fn)
+                return
+        _Callback(fn, self)()
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self._wait_in_loop().__await__()
+
+    async def _wait_in_loop(self) -> R:
+        if not self.done():
+            self._home.check_alive()
+        me = object()
+        self._awaiting.append(me)
+        try:
+            await _wait.suspend(self, self.done)
+        except BaseException:  # the scope we wait in was cancelled (L17)
+            if not self.cancel() and len(self._awaiting) == 1:
+                self.abort()
+            raise
+        finally:
+            self._awaiting.remove(me)
+        return self.outcome().unwrap()
+
+    def _wait_for_outcome(self, timeout: float | None) -> None:
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+        if self.done():
+            return
+        self.check_blocking()
+        if not _wait.block(self, self.done, timeout):
+            raise WaitTimeoutError(f"task {self.name!r} was not done within {timeout} s; it goes on")
+
+    def check_blocking(self) -> None:
+        """Raise if blocking this thread could never end."""
+        self._home.check_alive()
+        self._home.check_blocking()
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r} {self._word()}>"
+
+    def _word(self) -> str:
+        if self._cancel_won:
+            return "cancelled"
+        if self._outcome is None:
+            return "pending" if self._token else "running"
+        return "done" if isinstance(self._outcome, Success) else "failed"
+
+
+class _Callback:
+    """One user's callback on one task; what it raises is logged, never lost."""
+
+    __slots__ = ("_fn", "_task")
+
+    def __init__(self, fn: Callable[[Any], object], task: Task[Any]) -> None:
+        self._fn = fn
+        self._task = task
+
+    def __call__(self) -> None:
+        try:
+            self._fn(self._task)
+        except Exception:
+            logger().exception("a callback of %r raised", self._task)
+
+
+def cancelled_error(name: str) -> TaskCancelledError:
+    """Each cancelled task gets an exception of its own: tracebacks are not shared."""
+    return TaskCancelledError(f"task {name!r} was cancelled before it started")
+
+
+def logger() -> Any:
+    """Where errors go that nobody can receive."""
+    from logging import getLogger
+
+    return getLogger("unifexec")

@@ -1,0 +1,224 @@
+"""The verbs: `submit`, `map`, `gather`, `wrap`, `with_options`. Written once, for every executor.
+
+They check what they are given, take the snapshots that the contract asks for, and hand
+batches to the *room* of a backend. They never wait for a task.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from functools import partial, update_wrapper
+
+from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
+from unifexec._core.collect import GatherTask, MapRun, Results
+from unifexec._core.dispatch import Batch
+from unifexec._core.options import Options
+from unifexec._core.task import Task
+from unifexec.errors import SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, Protocol
+
+    from unifexec._core.collect import MapHome
+    from unifexec.abc import Executor, Stats, Traits
+
+    class Room(MapHome, Protocol):
+        """What the verbs ask of a backend."""
+
+        traits: Traits
+
+        def check_open(self) -> None:
+            """Raise if tasks are not accepted any more."""
+
+        def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
+            """What the backend keeps of a function, once for all of its items."""
+
+        def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            """What the backend keeps of one call; raises `SerializationError`."""
+
+        def stats(self) -> Stats: ...
+
+    class _Typed(Executor, concurrent.futures.Executor):  # type: ignore[misc]
+        """The signatures, and their documentation, are those of the protocol."""
+
+else:
+    _Typed = concurrent.futures.Executor
+
+
+class Verbs(_Typed):
+    """The verbs on one room, under one set of options."""
+
+    _room: Room
+    _options: Options
+
+    @property
+    def traits(self) -> Traits:
+        """How this executor differs from the others, as data."""
+        return self._room.traits
+
+    @property
+    def _max_workers(self) -> int:
+        """As in the standard library; existing libraries read it."""
+        return self._room.max_workers
+
+    def stats(self) -> Stats:
+        """Counts at this moment: tasks queued, running, done, failed, lost; workers."""
+        return self._room.stats()
+
+    if not TYPE_CHECKING:  # the protocol types them; these are what it describes
+
+        def submit(self, fn, /, *args, **kwargs):
+            """Run ``fn(*args, **kwargs)`` as a task; see `Executor.submit`."""
+            return self._submit(fn, args, kwargs)
+
+        def map(
+            self,
+            fn,
+            *iterables,
+            timeout=None,
+            chunksize=None,
+            buffersize=None,
+            ordered=True,
+            errors="raise",
+            strict=False,
+        ):
+            """Run ``fn`` on every item; see `Executor.map`."""
+            check_callable(fn, "map")
+            check_choice("errors", errors, ("raise", "return"))
+            if timeout is not None:
+                check_seconds("timeout", timeout)
+            if chunksize is not None:
+                check_count("chunksize", chunksize)
+            if buffersize is not None:
+                check_count("buffersize", buffersize)
+            inputs = zip(*_checked_iterables(iterables), strict=strict)
+            run = self._map_run(fn, inputs, chunksize, buffersize, ordered, errors == "raise")
+            run.open()
+            return Results(run, timeout)
+
+        def gather(self, *tasks, errors="raise"):
+            """Join tasks into one; see `Executor.gather`."""
+            for task in tasks:
+                if not isinstance(task, Task):
+                    raise TypeError(
+                        f"gather() needs tasks, got {task!r}: submit it first, "
+                        "gather(executor.submit(fn, *args), ...)"
+                    )
+            check_choice("errors", errors, ("raise", "return", "group"))
+            self._room.check_open()
+            return GatherTask(self._room, tasks, errors)
+
+        def wrap(self, fn, /):
+            """Return a callable that submits ``fn``; see `Executor.wrap`."""
+            check_callable(fn, "wrap")
+            return update_wrapper(partial(self.submit, fn), fn)
+
+        def with_options(self, **options):
+            """Return a view of this executor; see `Executor.with_options`."""
+            return View(self, self._options.but(**options))
+
+    def _submit(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Task[Any]:
+        check_callable(fn, "submit")
+        room, options = self._room, self._options
+        room.check_open()
+        name = options.name or name_of(fn)
+        task: Task[Any] = Task(room, name, abortable=options.abort)
+        try:
+            work = room.pack_work(fn, options)
+            item = room.pack_call(work, args, kwargs)
+        except SerializationError as error:  # L12: it fails its own task, nothing is sent
+            room.fail_batch(Batch(task, None, [None], options, name), error)
+        else:
+            room.submit_batch(Batch(task, work, [item], options, name))
+        return task
+
+    def _map_run(
+        self,
+        fn: Callable[..., Any],
+        inputs: Iterator[tuple[Any, ...]],
+        chunksize: int | None,
+        buffersize: int | None,
+        ordered: bool,
+        raises: bool,
+    ) -> MapRun:
+        room, options = self._room, self._options
+        room.check_open()
+        try:
+            work = room.pack_work(fn, options)
+        except SerializationError as error:
+            work = error  # each of its items fails with it
+        return MapRun(
+            room,
+            work,
+            inputs,
+            options,
+            options.name or name_of(fn),
+            chunksize=chunksize,
+            buffersize=buffersize,
+            ordered=ordered,
+            raises=raises,
+        )
+
+
+class View(Verbs):
+    """The same workers under other options. Closing it closes nothing."""
+
+    def __init__(self, executor: Verbs, options: Options) -> None:
+        self._executor = executor  # which lives as long as its views
+        self._room = executor._room
+        self._options = options
+
+    def shutdown(
+        self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None
+    ) -> None:
+        """Do nothing: the executor itself is what can be closed."""
+
+    async def aclose(self) -> None:
+        """Do nothing, as `shutdown`."""
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Do nothing, as `shutdown`."""
+
+    async def __aenter__(self) -> View:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Do nothing, as `shutdown`."""
+
+    def __reduce__(self) -> Any:
+        return _rebuilt_view, (self._executor, self._options)
+
+    def __repr__(self) -> str:
+        return f"<view of {self._executor!r}>"
+
+
+def _rebuilt_view(executor: Verbs, options: Options) -> View:
+    """A view that travelled with its executor."""
+    return View(executor, options)
+
+
+def name_of(fn: Any) -> str:
+    """What to call the tasks of a function."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    return getattr(fn, "__qualname__", None) or type(fn).__qualname__
+
+
+def _checked_iterables(iterables: tuple[Any, ...]) -> Iterable[Any]:
+    if not iterables:
+        raise TypeError("map() needs at least one iterable after the function")
+    for iterable in iterables:
+        if hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__"):
+            continue
+        cure = ""
+        if hasattr(iterable, "__aiter__"):
+            cure = ": collect an async iterable first, [x async for x in ...]"
+        raise TypeError(f"map() needs synchronous iterables, got {iterable!r}{cure}")
+    return iterables

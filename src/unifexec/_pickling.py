@@ -1,0 +1,284 @@
+"""What crosses a pipe, as bytes: values, exceptions, and why something cannot.
+
+Plain ``pickle`` first, which costs about a microsecond; ``cloudpickle`` where that fails, or
+where the bytes name ``__main__``, whose script the worker does not import. Used on both
+sides: it imports nothing of the package, and cloudpickle only when it is needed.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from contextvars import ContextVar
+from types import FunctionType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+PROTOCOL = 5
+
+
+def dumps(value: Any) -> bytes:
+    """Serialise a value; raises what pickle raises, of any type."""
+    try:
+        data = pickle.dumps(value, PROTOCOL)
+    except Exception:
+        pass
+    else:
+        if b"__main__" not in data:
+            return data
+    return _cloud_dumps(value)
+
+
+def _cloud_dumps(value: Any) -> bytes:
+    from collections import ChainMap
+    from io import BytesIO
+
+    import cloudpickle
+
+    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, name-defined]
+        dispatch_table = ChainMap(
+            {ContextVar: reduce_context_variable}, cloudpickle.CloudPickler.dispatch_table
+        )
+
+    file = BytesIO()
+    Pickler(file, PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+def is_lasting(fn: Any) -> bool:
+    """Whether a function may be rebuilt once and used for many tasks.
+
+    Not what may hold state that a task changes: closures, bound methods, partials, objects.
+    """
+    if isinstance(fn, FunctionType):
+        return fn.__closure__ is None
+    return isinstance(fn, type) or type(fn).__name__ == "builtin_function_or_method"
+
+
+# -- context variables: found again by name -----------------------------------------------------
+
+_by_name: dict[str, ContextVar[Any]] = {}
+
+
+def reduce_context_variable(variable: ContextVar[Any]) -> Any:
+    """A context variable travels as where it is found: module and attribute, else its name."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name != "__main__":
+            for attribute, value in list(getattr(module, "__dict__", {}).items()):
+                if value is variable:
+                    return find_context_variable, (variable.name, module_name, attribute)
+    return find_context_variable, (variable.name, None, None)
+
+
+def find_context_variable(name: str, module: str | None, attribute: str | None) -> Any:
+    """The context variable of that name in this process; made if it is not there."""
+    if module is not None and attribute is not None:
+        from importlib import import_module
+
+        return getattr(import_module(module), attribute)
+    main = sys.modules["__main__"].__dict__
+    for value in list(main.values()):
+        if isinstance(value, ContextVar) and value.name == name:
+            return value  # back home
+    return _by_name.setdefault(name, ContextVar(name))
+
+
+# -- exceptions (L11, L12) ---------------------------------------------------------------------
+
+
+class WorkerTraceback(Exception):
+    """The traceback of another process, as text, at the end of the chain of causes."""
+
+    def __str__(self) -> str:
+        return "\n" + self.args[0]
+
+
+def dump_error(error: BaseException, note: str) -> bytes:
+    """Serialise an exception with its causes, contexts, notes and groups.
+
+    What cannot be serialised, or not be rebuilt from it, leaves its text.
+    """
+    text = _as_text(error)
+    try:
+        tree: Any = _dump_tree(error, set())
+    except Exception:
+        tree = None
+    described = f"{type(error).__module__}.{type(error).__qualname__}: {_safe(str, error)}"
+    return pickle.dumps((tree, described, text, note), PROTOCOL)
+
+
+def load_error(data: bytes, cannot: Callable[[str], BaseException]) -> BaseException:
+    """The exception as the task raised it, or ``cannot(description)``."""
+    tree, described, text, note = pickle.loads(data)
+    error = None
+    if tree is not None:
+        try:
+            error = _load_tree(tree)
+        except BaseException as why:
+            described += f" (it cannot be rebuilt here: {why!r})"
+    if error is None:
+        error = cannot(described)
+    try:
+        error.add_note(note)
+        _hang_below(error, WorkerTraceback(text))
+    except Exception:  # an exception class of its own mind: as it is, then
+        pass
+    return error
+
+
+def _hang_below(error: BaseException, last: BaseException) -> None:
+    """Put ``last`` at the end of the chain of causes."""
+    seen = set()
+    while error.__cause__ is not None and id(error) not in seen:
+        seen.add(id(error))
+        error = error.__cause__
+    shown = error.__suppress_context__ or error.__context__ is None
+    error.__cause__ = last  # which also hides the context: show it below, if it was shown
+    if not shown:
+        last.__context__ = error.__context__
+        last.__suppress_context__ = False
+
+
+def _dump_tree(error: BaseException, above: set[int]) -> Any:
+    """(bytes, cause, context, suppressed, members) of an exception, all the way down."""
+    above = above | {id(error)}
+    return (_dump_one(error), *_dump_links(error, above))
+
+
+def _dump_links(error: BaseException, above: set[int]) -> Any:
+    def linked(other: BaseException | None) -> Any:
+        return None if other is None or id(other) in above else _dump_tree(other, above)
+
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return (
+        linked(error.__cause__),
+        linked(error.__context__) if error.__context__ is not error.__cause__ else None,
+        error.__suppress_context__,
+        [_dump_links(member, above | {id(member)}) for member in members],
+    )
+
+
+def _dump_one(error: BaseException) -> bytes:
+    """One exception, by its own way to be pickled if that works, else by its parts.
+
+    The default way calls the class with ``args``, which fails for one whose ``__init__``
+    wants something else. By its parts: class, ``args`` and attributes, ``__init__`` not called.
+    """
+    try:
+        data = dumps(error)
+        again = pickle.loads(data)
+        if type(again) is type(error) and repr(again.args) == repr(error.args):
+            return data
+    except Exception:
+        pass
+    parts = (type(error), error.args, dict(error.__dict__))
+    data = dumps((_rebuild, parts))
+    pickle.loads(data)
+    _rebuild(*parts)
+    return data
+
+
+def _rebuild(kind: type[BaseException], args: tuple[Any, ...], attributes: Any) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+def _load_tree(tree: Any) -> BaseException:
+    data, *links = tree
+    loaded = pickle.loads(data)
+    error: BaseException = loaded[0](*loaded[1]) if isinstance(loaded, tuple) else loaded
+    _load_links(error, links)
+    return error
+
+
+def _load_links(error: BaseException, links: Any) -> None:
+    cause, context, suppressed, members = links
+    if context is not None:
+        error.__context__ = _load_tree(context)
+    if cause is not None:
+        error.__cause__ = _load_tree(cause)
+    error.__suppress_context__ = suppressed
+    if isinstance(error, BaseExceptionGroup):
+        for member, its_links in zip(error.exceptions, members, strict=True):
+            _load_links(member, its_links)
+
+
+def _as_text(error: BaseException) -> str:
+    import traceback
+
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # its __str__ raises
+        return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
+
+
+def _safe(fn: Callable[[Any], str], value: Any) -> str:
+    try:
+        return fn(value)
+    except Exception as error:
+        return f"<{fn.__name__}() raised {type(error).__name__}>"
+
+
+# -- why something cannot travel (L12) -----------------------------------------------------------
+
+
+def explain(what: str, value: Any, error: BaseException) -> str:
+    """A sentence that names the path of attributes to the object that cannot travel."""
+    path, culprit = _culprit(what, value)
+    shown = _safe(repr, culprit)
+    if len(shown) > 200:
+        shown = shown[:200] + "…"
+    reason = f"{type(error).__name__}: {_safe(str, error)}"
+    return f"{path} cannot be sent to another process: {shown} ({reason})"
+
+
+def _culprit(path: str, value: Any) -> tuple[str, Any]:
+    """Follow what does not pickle, down to something whose parts all do."""
+    for _ in range(20):
+        for step, part in _parts(value):
+            if not _travels(part):
+                path, value = path + step, part
+                break
+        else:
+            break
+    return path, value
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"[{_safe(repr, key)}]", item
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield f"[{index}]", item
+    elif isinstance(value, (set, frozenset)):
+        for item in value:
+            yield f"{{{_safe(repr, item)}}}", item
+    elif isinstance(value, FunctionType):
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            yield f".<closure>.{name}", cell.cell_contents
+        for name in value.__code__.co_names:
+            if value.__module__ == "__main__" and name in value.__globals__:
+                yield f".<global>.{name}", value.__globals__[name]
+    elif hasattr(value, "__self__") and hasattr(value, "__func__"):
+        yield ".__self__", value.__self__
+    elif hasattr(value, "func") and hasattr(value, "keywords"):
+        yield ".func", value.func
+        yield ".args", value.args
+        yield ".keywords", value.keywords
+    elif not isinstance(value, type):
+        for name, item in getattr(value, "__dict__", {}).items():
+            yield f".{name}", item
+
+
+def _travels(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True

@@ -1,0 +1,136 @@
+"""Running one task, and what it knows of itself: in this process or in a worker's.
+
+It imports nothing else of the package, since the worker of another process loads it too.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+    from typing import Any, Protocol
+
+    class Place(Protocol):
+        """The right to run that a task holds; one of ``max_workers``."""
+
+        room: object
+
+        def leave(self) -> None:
+            """Give the place up: the task waits, another may run."""
+
+        def enter(self, granted: Callable[[], object]) -> None:
+            """Ask for a place again; ``granted`` is called, from any thread, with it."""
+
+
+class Interrupted(BaseException):
+    """Raised inside a task that is stopped, so that its ``finally`` blocks run.
+
+    A ``BaseException``: code that catches ``Exception`` does not swallow it.
+    """
+
+
+class CurrentTask:
+    """What `current_task` tells a task about itself.
+
+    Attributes:
+        name: the task's name: that of its function, or of ``with_options(name=)``.
+        index: position in the ``map``; 0 for a single task.
+        worker: number of the worker that runs it, from 0.
+        stop_requested: True once the task should end: it was aborted, its time limit is
+            over, or its executor is closing. A loop in a plain function may look at it.
+    """
+
+    __slots__ = ("_place", "_waits", "index", "name", "stop_requested", "worker")
+
+    def __init__(self, name: str, index: int, worker: int, place: Place | None = None) -> None:
+        self.name = name
+        self.index = index
+        self.worker = worker
+        self.stop_requested = False
+        self._place = place
+        self._waits = 0  # a coroutine may wait at several points at once
+
+    @property
+    def room(self) -> object:
+        """The room of the executor that runs the task."""
+        return None if self._place is None else self._place.room
+
+    def step_aside(self) -> None:
+        """Give up the place while waiting (L18)."""
+        self._waits += 1
+        if self._waits == 1 and self._place is not None:
+            self._place.leave()
+
+    def step_back(self, granted: Callable[[], object]) -> None:
+        """Ask for the place again; ``granted`` is called once the task may go on."""
+        self._waits -= 1
+        if self._waits == 0 and self._place is not None:
+            self._place.enter(granted)
+        else:
+            granted()
+
+    def __repr__(self) -> str:
+        return f"<task {self.name!r} index={self.index} worker={self.worker}>"
+
+
+current: ContextVar[CurrentTask | None] = ContextVar("unifexec.current_task", default=None)
+
+
+def current_task() -> CurrentTask | None:
+    """Return what the running task knows of itself, or None outside a task.
+
+    ``current_task().stop_requested`` lets a plain function in a thread, which cannot be
+    stopped from outside, end by itself. Never blocks; callable anywhere.
+    """
+    return current.get()
+
+
+def run_task(
+    task: CurrentTask,
+    context: Context,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    run_awaitable: Callable[[Awaitable[Any], Context], Any],
+) -> tuple[bool, Any, float]:
+    """Call ``fn``, await what it returns if that can be awaited, and say what came of it.
+
+    Returns whether it succeeded, the value or the exception, and the seconds it took.
+    Nothing a task raises gets past here (L13), nor can it end anybody's iteration.
+    """
+    start = perf_counter()
+    try:
+        value = context.run(_call, task, fn, args, kwargs)
+        if is_awaitable(value):
+            value = run_awaitable(value, context)
+        return True, value, perf_counter() - start
+    except BaseException as error:
+        return False, presentable(error), perf_counter() - start
+
+
+def _call(
+    task: CurrentTask, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    current.set(task)
+    return fn(*args, **kwargs)
+
+
+def is_awaitable(value: Any) -> bool:
+    """Whether a call returned something to be awaited."""
+    return hasattr(type(value), "__await__")
+
+
+def presentable(error: BaseException) -> BaseException:
+    """An exception as the caller shall see it: PEP 479 for all tasks (L13), our frames cut."""
+    if isinstance(error, (StopIteration, StopAsyncIteration)):
+        wrapper = RuntimeError(f"the task raised {type(error).__name__}")
+        wrapper.__cause__ = error
+        return wrapper
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return error.with_traceback(traceback)

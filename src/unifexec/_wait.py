@@ -1,0 +1,192 @@
+"""How callers wait: a thread on a queue, a coroutine by its own loop's wake-up.
+
+Whoever waits registers a *watcher*, a callable that is called, once or more, when
+something changed; looks again; and only then sleeps. So no wake-up is lost:
+
+1. the waiter registers, 2. the waiter looks, 3. the waiter sleeps;
+a. the state changes, b. the watchers are called.
+
+If a. comes before 2. the waiter sees it and does not sleep; if after, b. comes after 1.
+and finds the watcher. A watcher never blocks and takes no lock that a waiter holds, so
+it may be called from anywhere. The queue is ``queue.SimpleQueue``, which is re-entrant.
+
+A task that waits gives up its place (L18), here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _queue import SimpleQueue
+from time import monotonic
+
+from unifexec._running import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Watchable(Protocol):
+        """Something to wait for."""
+
+        def watch(self, watcher: Callable[[], object]) -> None: ...
+        def unwatch(self, watcher: Callable[[], object]) -> None: ...
+
+
+_forks = 0  # how often this process came about by a fork of one that had imported us
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def forks() -> int:
+    """A number that differs in a forked child: an executor lives where it was made."""
+    return _forks
+
+
+def block(what: Watchable, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+    """Block this thread until ``ready()``; False when ``timeout`` seconds passed first."""
+    if ready():
+        return True
+    deadline = None if timeout is None else monotonic() + timeout
+    task = current.get()
+    if task is not None:
+        task.step_aside()
+    try:
+        return _sleep(what, ready, deadline)
+    finally:
+        if task is not None:
+            _step_back(task)
+
+
+def _sleep(what: Watchable, ready: Callable[[], bool], deadline: float | None) -> bool:
+    bell: SimpleQueue[None] = SimpleQueue()
+
+    def ring() -> None:
+        bell.put(None)
+
+    what.watch(ring)
+    try:
+        while not ready():
+            left = None if deadline is None else deadline - monotonic()
+            if left is not None and left <= 0:
+                return False
+            try:
+                bell.get(timeout=left)
+            except Exception:  # _queue.Empty: time is up; look once more
+                return ready()
+        return True
+    finally:
+        what.unwatch(ring)
+
+
+def _step_back(task: Any) -> None:
+    granted: SimpleQueue[None] = SimpleQueue()
+    task.step_back(lambda: granted.put(None))
+    granted.get()
+
+
+async def suspend(what: Watchable, ready: Callable[[], bool]) -> None:
+    """Suspend this coroutine until ``ready()``; its loop goes on."""
+    if ready():
+        await checkpoint()
+        return
+    task = current.get()
+    if task is not None:
+        task.step_aside()
+    try:
+        event = LoopEvent()
+        what.watch(event.set)
+        try:
+            while not ready():
+                await event.wait()
+        finally:
+            what.unwatch(event.set)
+    finally:
+        if task is not None:
+            event = LoopEvent()
+            task.step_back(event.set)
+            await event.wait()
+
+
+async def suspend_for(
+    what: Watchable, ready: Callable[[], bool], timeout: float | None = None
+) -> bool:
+    """As `suspend`; False when ``timeout`` seconds passed first."""
+    if timeout is None:
+        await suspend(what, ready)
+        return True
+    from anyio import move_on_after
+
+    with move_on_after(timeout):
+        await suspend(what, ready)
+    return ready()
+
+
+async def checkpoint() -> None:
+    """Let the loop's other tasks run, and cancellation arrive."""
+    from anyio.lowlevel import checkpoint
+
+    await checkpoint()
+
+
+class LoopEvent:
+    """An event of the running loop that any thread, and any signal handler, may set."""
+
+    __slots__ = ("_call", "_event", "set")
+
+    set: Callable[[], None]
+
+    def __init__(self) -> None:
+        from anyio import Event
+
+        self._event = Event()
+        self._call = threadsafe_call()
+        self.set = self._set_from_anywhere  # one object: `unwatch` must find it again
+
+    def _set_from_anywhere(self) -> None:
+        try:
+            self._call(self._set)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            pass
+
+    def _set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait until set, and be ready to be set again."""
+        from anyio import Event
+
+        await self._event.wait()
+        self._event = Event()
+
+
+def threadsafe_call() -> Callable[..., object]:
+    """The running loop's own call from other threads: it never blocks and never waits.
+
+    anyio's ``from_thread.run_sync`` waits for its answer, so that a busy loop would hold
+    whoever settles a task.
+    """
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        call: Callable[..., object] = trio.lowlevel.current_trio_token().run_sync_soon
+        return call
+    import asyncio
+
+    return asyncio.get_running_loop().call_soon_threadsafe
+
+
+def in_event_loop() -> bool:
+    """Whether this thread is running an event loop right now."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return True
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
