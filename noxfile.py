@@ -101,7 +101,9 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation and run its examples; any warning fails."""
     session.install(".", "--group", "docs", "--group", "tests")
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(
+        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
+    )
     session.run("pytest", "tests/test_readme_docs.py")
 
 

@@ -22,7 +22,7 @@ ROOT = Path(unifexec.__file__).parent
 # A module imports from rows above its own, or from its own. A package's name stands for all
 # its modules that are not named themselves.
 ROWS = [
-    ["errors", "_core.outcome", "_core.checks", "_running", "_pickling"],
+    ["errors", "_core.outcome", "_core.checks", "_running", "_pickling", "_voices"],
     ["_core.options"],
     ["_wait"],
     ["_core.task", "_loops"],

@@ -143,22 +143,23 @@ def _hang_below(error: BaseException, last: BaseException) -> None:
 
 
 def _dump_tree(error: BaseException, above: set[int]) -> Any:
-    """(bytes, cause, context, suppressed, members) of an exception, all the way down."""
+    """(itself, members of a group, cause, context, suppressed), all the way down."""
     above = above | {id(error)}
-    return (_dump_one(error), *_dump_links(error, above))
 
-
-def _dump_links(error: BaseException, above: set[int]) -> Any:
     def linked(other: BaseException | None) -> Any:
         return None if other is None or id(other) in above else _dump_tree(other, above)
 
-    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return (
-        linked(error.__cause__),
-        linked(error.__context__) if error.__context__ is not error.__cause__ else None,
-        error.__suppress_context__,
-        [_dump_links(member, above | {id(member)}) for member in members],
-    )
+    members = None
+    if isinstance(error, BaseExceptionGroup):
+        members = [_dump_tree(member, above) for member in error.exceptions]
+    context = None if error.__context__ is error.__cause__ else error.__context__
+    itself = _dump_one(error) if members is None else _dump_group(error)
+    return itself, members, linked(error.__cause__), linked(context), error.__suppress_context__
+
+
+def _dump_group(error: Any) -> bytes:
+    """A group without its members, which travel each for themselves."""
+    return dumps((type(error), error.message, dict(error.__dict__)))
 
 
 def _dump_one(error: BaseException) -> bytes:
@@ -189,23 +190,23 @@ def _rebuild(kind: type[BaseException], args: tuple[Any, ...], attributes: Any) 
 
 
 def _load_tree(tree: Any) -> BaseException:
-    data, *links = tree
-    loaded = pickle.loads(data)
-    error: BaseException = loaded[0](*loaded[1]) if isinstance(loaded, tuple) else loaded
-    _load_links(error, links)
-    return error
-
-
-def _load_links(error: BaseException, links: Any) -> None:
-    cause, context, suppressed, members = links
+    itself, members, cause, context, suppressed = tree
+    loaded = pickle.loads(itself)
+    error: BaseException
+    if members is not None:
+        kind, message, attributes = loaded
+        inside = [_load_tree(member) for member in members]
+        error = _rebuild(kind, (message, inside), attributes)
+    elif isinstance(loaded, tuple):
+        error = loaded[0](*loaded[1])
+    else:
+        error = loaded
     if context is not None:
         error.__context__ = _load_tree(context)
     if cause is not None:
         error.__cause__ = _load_tree(cause)
     error.__suppress_context__ = suppressed
-    if isinstance(error, BaseExceptionGroup):
-        for member, its_links in zip(error.exceptions, members, strict=True):
-            _load_links(member, its_links)
+    return error
 
 
 def _as_text(error: BaseException) -> str:

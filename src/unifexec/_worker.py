@@ -39,7 +39,7 @@ MARK = struct.Struct("=Q")
 # from the parent
 SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP = range(7)
 # from the worker
-READY, INIT_FAILED, STARTED, DONE, RETURNED = range(10, 15)
+READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID = range(10, 16)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
@@ -214,8 +214,9 @@ class Worker:
 
         self._set_mark(INITIALIZING)
         try:
-            argv, self._index, self._backend, data = _simple(payload)
+            argv, self._index, self._backend, voices, data = _simple(payload)
             sys.argv[:] = argv
+            self._speak(voices)
             initializer, initargs, self._finalizer = pickle.loads(data)
             if initializer is not None:
                 initializer(*initargs)
@@ -225,6 +226,11 @@ class Worker:
         self._set_mark(0)
         self._send(READY, 0, 0)
         return True
+
+    def _speak(self, settings: bytes) -> None:
+        from unifexec._voices import speak_through
+
+        speak_through(lambda data: self._send(SAID, 0, 0, data), settings)
 
     def run(self) -> None:
         """Run items until told to stop."""
@@ -312,12 +318,14 @@ class Worker:
     def _send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         size = sum(map(len, payload))
         header = HEADER.pack(kind, number, offset, size)
+        interruptible, self._interruptible = self._interruptible, False  # no torn message
         with self._sending:
             if size < 1 << 16:
                 self._sock.sendall(b"".join((header, *payload)))
             else:
                 for part in (header, *payload):
                     self._sock.sendall(part)
+        self._interruptible = interruptible
 
 
 def _load_and_call(work: Work, payload: bytes) -> Any:

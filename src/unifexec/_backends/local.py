@@ -343,6 +343,7 @@ class Room:
                 self._block(run, run.finishable, deadline)
         self._block(self, self.is_closed, deadline)
         self.join()
+        callbacks.flush()
 
     def _block(self, what: Any, ready: Callable[[], bool], deadline: float | None) -> None:
         left = None if deadline is None else max(0.0, deadline - monotonic())

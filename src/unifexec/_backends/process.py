@@ -23,14 +23,22 @@ from unifexec._backends.local import (
     LocalExecutor,
     Room,
     Setup,
+    callbacks,
     checked_workers,
     usable_cores,
+)
+from unifexec._backends.packing import (
+    pack_arguments,
+    pack_function,
+    unpack_error,
+    unpack_value,
 )
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._core.verbs import name_of
+from unifexec._core.task import logger
 from unifexec._running import Interrupted
+from unifexec._voices import levels_and_filters, repeat
 from unifexec.errors import RemoteError, SerializationError, WorkerLostError
 
 TYPE_CHECKING = False
@@ -43,6 +51,14 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
+NATIVE_POOLS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are dropped
 
 
@@ -60,8 +76,9 @@ class Work:
 class Child:
     """One worker process as its parent sees it: process, pipe, mark and lifeline."""
 
-    def __init__(self, worker: Worker, setup: bytes) -> None:
+    def __init__(self, worker: Worker, setup: bytes, environment: dict[str, str]) -> None:
         self.worker = worker
+        self.init_error: BaseException | None = None
         self.known: OrderedDict[int, None] = OrderedDict()
         self._input = bytearray()
         self._output: deque[memoryview] = deque()
@@ -71,7 +88,7 @@ class Child:
             file.truncate(_worker.MARK.size)
             self._mark = mmap.mmap(file.fileno(), _worker.MARK.size)
             with theirs:
-                self.process = _start([theirs.fileno(), file.fileno(), lifeline])
+                self.process = _start([theirs.fileno(), file.fileno(), lifeline], environment)
         os.close(lifeline)
         self.sock.setblocking(False)
         self.sentinel = _sentinel(self.process.pid)
@@ -184,7 +201,7 @@ class Child:
                 pass
 
 
-def _start(fds: list[int]) -> subprocess.Popen[bytes]:
+def _start(fds: list[int], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start a bare interpreter on the worker; nothing is forked without exec."""
     code = (
         "__import__('sys').path[:] = __import__('json').loads(__import__('sys').argv.pop())\n"
@@ -194,8 +211,13 @@ def _start(fds: list[int]) -> subprocess.Popen[bytes]:
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     path = json.dumps([os.path.abspath(entry) for entry in sys.path])
     command = [sys.executable, *flags, "-c", code, *map(str, fds), path]
-    group = {"process_group": 0} if os.name == "posix" else {}
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=fds, **group)  # type: ignore[call-overload, no-any-return]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        pass_fds=fds,
+        env=environment,
+        process_group=0 if os.name == "posix" else None,
+    )
 
 
 def _sentinel(pid: int) -> int | None:
@@ -212,6 +234,7 @@ class ProcessRoom(Room):
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
         self._setup_data = _pack_setup(setup)
+        self._environment = _environment(limits.max_workers)
         self._works: OrderedDict[bytes, int] = OrderedDict()
         self._next_work = 0
         self._packing = threading.Lock()
@@ -245,18 +268,9 @@ class ProcessRoom(Room):
 
     def pack_work(self, fn: Callable[..., Any], options: Options) -> Work:
         """The function and the named context as bytes; the same bytes get the same number."""
-        name = options.name or name_of(fn)
-        try:
-            data = _pickling.dumps(fn)
-            context = None
-            if options.context:
-                present = [(var, var.get()) for var in options.context if _is_set(var)]
-                context = _pickling.dumps(present)
-        except Exception as error:
-            text = _pickling.explain(f"the function {name!r}", fn, error)
-            raise SerializationError(text) from error
-        frame = _pickling.dumps((name, _pickling.is_lasting(fn), data, context))
-        return Work(self._number_of(frame), name, frame)
+        parts = pack_function(fn, options)
+        frame = _pickling.dumps(parts)
+        return Work(self._number_of(frame), parts[0], frame)
 
     def _number_of(self, frame: bytes) -> int:
         with self._packing:
@@ -270,12 +284,7 @@ class ProcessRoom(Room):
 
     def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """The arguments as bytes."""
-        try:
-            return _pickling.dumps((args, kwargs))
-        except Exception as error:
-            parts: Any = {**dict(enumerate(args)), **kwargs}
-            text = _pickling.explain(f"argument of {work.name!r}: args", parts, error)
-            raise SerializationError(text) from error
+        return pack_arguments(work.name, args, kwargs)
 
     # -- the carrier --------------------------------------------------------------------------------
 
@@ -343,8 +352,9 @@ class ProcessRoom(Room):
         elif kind == _worker.READY:
             self._handle(self.dispatch.ready, child.worker.number)
         elif kind == _worker.INIT_FAILED:
-            error = _pickling.load_error(data, RemoteError)
-            self._handle(self.dispatch.init_failed, child.worker.number, error)
+            child.init_error = _pickling.load_error(data, RemoteError)  # told when it has left
+        elif kind == _worker.SAID:
+            callbacks.run([lambda: _repeat(data)])
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
         child.send(kind, number, offset, *payload)
@@ -362,9 +372,10 @@ class ProcessRoom(Room):
     def do_spawn(self, worker: Worker) -> None:
         """Start a process."""
         backend = self.setup.async_backend
-        setup = _pickling.dumps((sys.argv, worker.index, backend, self._setup_data))
+        voices = levels_and_filters()
+        setup = _pickling.dumps((sys.argv, worker.index, backend, voices, self._setup_data))
         try:
-            child = Child(worker, setup)
+            child = Child(worker, setup, self._environment)
         except OSError as error:
             self.post(self.dispatch.init_failed, worker.number, error)
             return
@@ -443,6 +454,8 @@ class ProcessRoom(Room):
         worker = child.worker
         if worker.stopping and not worker.runs:
             self._handle(self.dispatch.gone, worker.number)
+        elif child.init_error is not None:
+            self._handle(self.dispatch.init_failed, worker.number, child.init_error)
         elif mark == _worker.INITIALIZING:
             error = _lost(child.pid, exitcode)("its initializer")
             self._handle(self.dispatch.init_failed, worker.number, error)
@@ -460,6 +473,20 @@ class ProcessRoom(Room):
             child.forget_in_fork()
 
 
+def _repeat(data: bytes) -> None:
+    """Hand on what a worker said; a handler that raises harms nobody."""
+    try:
+        repeat(data)
+    except Exception:
+        logger().exception("a log record or warning of a worker could not be handled")
+
+
+def _environment(workers: int) -> dict[str, str]:
+    """Native thread pools share the cores among the workers, unless the user says otherwise."""
+    share = str(max(1, usable_cores() // workers))
+    return {**dict.fromkeys(NATIVE_POOLS, share), **os.environ}
+
+
 def _pack_setup(setup: Setup) -> bytes:
     parts = (setup.initializer, setup.initargs, setup.finalizer)
     try:
@@ -467,14 +494,6 @@ def _pack_setup(setup: Setup) -> bytes:
     except Exception as error:
         names = {"initializer": parts[0], "initargs": parts[1], "finalizer": parts[2]}
         raise SerializationError(_pickling.explain("set-up", names, error)) from error
-
-
-def _is_set(variable: Any) -> bool:
-    try:
-        variable.get()
-    except LookupError:
-        return False
-    return True
 
 
 def _readable(sock: socket.socket) -> bool:
@@ -488,16 +507,9 @@ def _outcome(data: bytes) -> Success[Any] | Failure:
     status, seconds = _worker.ANSWER.unpack_from(data)
     payload = memoryview(data)[_worker.ANSWER.size :]
     if status == _worker.VALUE:
-        import pickle
-
-        try:
-            return Success(pickle.loads(payload), seconds=seconds)
-        except BaseException as error:
-            lost = SerializationError(f"the result cannot be rebuilt in this process: {error!r}")
-            lost.__cause__ = error
-            return Failure(lost, seconds=seconds)
+        return unpack_value(payload, seconds)
     if status == _worker.ERROR:
-        return Failure(_pickling.load_error(bytes(payload), RemoteError), seconds=seconds)
+        return unpack_error(bytes(payload), seconds)
     if status == _worker.INTERRUPTED:
         return Failure(Interrupted(), seconds=seconds)
     return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)

@@ -6,13 +6,24 @@ the same decision core, in one breath.
 
 from __future__ import annotations
 
+import pickle
 import threading
+import warnings
 from time import monotonic
 
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup
+from unifexec import _pickling
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, checked_workers
+from unifexec._backends.packing import (
+    pack_arguments,
+    pack_function,
+    unpack_error,
+    unpack_value,
+)
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
+from unifexec._core.verbs import name_of
 from unifexec._running import CurrentTask, run_task
+from unifexec.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.options import Options
     from unifexec._loops import Loop
     from unifexec.abc import Traits
 
@@ -37,8 +49,9 @@ class SerialRoom(Room):
     eager = False
     batches = False
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, portable: bool) -> None:
         super().__init__(Limits(ANY_NUMBER), setup)
+        self._portable = portable
         self.max_workers = 1
         self._deciding = threading.RLock()
         self._initialized = False
@@ -86,6 +99,20 @@ class SerialRoom(Room):
         for name, *rest in actions:
             getattr(self, "do_" + name)(*rest)
 
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
+        """The function as it is, or (``portable``) as it would reach a process."""
+        work = super().pack_work(fn, options)
+        if self._portable:
+            _, _, data, _ = pack_function(fn, options)
+            work.fn = pickle.loads(data)
+        return work
+
+    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arguments as they are, or (``portable``) as bytes."""
+        if self._portable:
+            return pack_arguments(work.options.name or name_of(work.fn), args, kwargs)
+        return args, kwargs
+
     def _initialize(self) -> None:
         if not self._initialized:
             self._initialized = True
@@ -97,13 +124,20 @@ class SerialRoom(Room):
     def do_send(self, run: Run) -> None:
         """Run the one item, here."""
         work = run.batch.work
-        args, kwargs = run.batch.items[0]
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
+        fn, item = work.fn, run.batch.items[0]
+        if self._portable:
+            args, kwargs = pickle.loads(item)
+        else:
+            args, kwargs = item
         succeeded, value, seconds = run_task(
-            task, work.context.copy(), work.fn, args, kwargs, self._awaiter(task)
+            task, work.context.copy(), fn, args, kwargs, self._awaiter(task)
         )
         outcome = Success(value) if succeeded else Failure(value)
         outcome.seconds = seconds
+        if self._portable:
+            _warn_if_changed(task.name, item, (args, kwargs))
+            outcome = _there_and_back(task.name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
         if isinstance(value, KeyboardInterrupt) and came_from_outside(value):
             raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
@@ -151,6 +185,34 @@ class SerialRoom(Room):
         super().do_closed()
 
 
+def _warn_if_changed(name: str, before: bytes, after: Any) -> None:
+    """A task that changes its arguments does it to a copy, in another process."""
+    original = pickle.loads(before)
+    try:
+        changed = _pickling.dumps(original) != _pickling.dumps(after)
+    except Exception:  # it changed them into something that cannot even travel
+        changed = True
+    if changed:
+        warnings.warn(
+            f"task {name!r} changed its arguments: in another process its caller would not see it",
+            RuntimeWarning,
+            stacklevel=6,
+        )
+
+
+def _there_and_back(name: str, outcome: Any) -> Any:
+    """An outcome as it would come back from another process."""
+    if isinstance(outcome, Failure):
+        data = _pickling.dump_error(outcome.error, f"raised by task {name!r}")
+        return unpack_error(data, outcome.seconds)
+    try:
+        data = _pickling.dumps(outcome.value)
+    except Exception as error:
+        text = _pickling.explain(f"the result of {name!r}", outcome.value, error)
+        return Failure(SerializationError(text), seconds=outcome.seconds)
+    return unpack_value(data, outcome.seconds)
+
+
 def came_from_outside(error: BaseException) -> bool:
     """Whether an exception was raised between two instructions, or in native code.
 
@@ -181,6 +243,9 @@ class SerialExecutor(LocalExecutor):
         initializer, initargs: called once, before the first task.
         finalizer: called once, at close.
         async_backend: ``"asyncio"`` (the default) or ``"trio"``, for coroutines.
+        portable: send function, arguments and results through the same serialisation as
+            `ProcessExecutor`, and warn (``RuntimeWarning``) when a task changes its
+            arguments. So code is shown ready for processes without starting one.
     """
 
     def __init__(
@@ -191,11 +256,11 @@ class SerialExecutor(LocalExecutor):
         initargs: tuple[Any, ...] = (),
         finalizer: Callable[[], object] | None = None,
         async_backend: str = "asyncio",
+        portable: bool = False,
     ) -> None:
-        from unifexec._backends.local import checked_workers
-
         checked_workers(max_workers, 1)
-        super().__init__(SerialRoom(Setup(initializer, initargs, finalizer, async_backend)))
+        setup = Setup(initializer, initargs, finalizer, async_backend)
+        super().__init__(SerialRoom(setup, portable))
 
     def __reduce__(self) -> Any:
         """In another process: a serial executor of that process."""

@@ -60,7 +60,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
 # Long against what a withdrawal costs, short against what a person notices. Not tuned.
 
-UNTOUCHED_DEATHS = 3  # workers that may die on their own before we stop starting more
+UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them to do
+# Then it is no accident: they die of being set up, or of what they are about to read.
 
 
 class Batch:

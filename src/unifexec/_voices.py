@@ -1,0 +1,103 @@
+"""What workers say reaches the parent: log records and warnings (L26).
+
+The worker's half replaces the handlers of its process by one that sends; levels and filters
+are those that the parent had when the worker started. The parent's half hands each record to
+the parent's own loggers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import warnings
+
+from unifexec._running import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# -- in the parent ----------------------------------------------------------------------------
+
+
+def levels_and_filters() -> bytes:
+    """What decides here which records and warnings are wanted."""
+    named = {
+        name: logger.level
+        for name, logger in list(logging.root.manager.loggerDict.items())
+        if isinstance(logger, logging.Logger) and logger.level
+    }
+    filters = [entry for entry in warnings.filters if _travels(entry)]
+    return pickle.dumps((logging.root.level, logging.root.manager.disable, named, filters))
+
+
+def _travels(entry: Any) -> bool:
+    try:
+        return b"__main__" not in pickle.dumps(entry)
+    except Exception:
+        return False
+
+
+def repeat(data: bytes) -> None:
+    """Say here what a worker said."""
+    kind, content = pickle.loads(data)
+    if kind == "log":
+        record = logging.makeLogRecord(content)
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+    else:
+        text, category, filename, lineno = content
+        warnings.showwarning(text, category, filename, lineno)
+
+
+# -- in the worker ----------------------------------------------------------------------------
+
+
+class Sender(logging.Handler):
+    """Sends every record to the parent, with the task's name and our process id."""
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record; its text is made here, where its arguments are."""
+        content = dict(record.__dict__)
+        content.update(msg=record.getMessage(), args=None, exc_info=None)
+        if record.exc_info:
+            content["exc_text"] = logging.Formatter().formatException(record.exc_info)
+        task = current.get()
+        content["task"] = None if task is None else task.name
+        self._send(_dump("log", content))
+
+
+def _dump(kind: str, content: Any) -> bytes:
+    try:
+        return pickle.dumps((kind, content))
+    except Exception:  # somebody's own attributes of a record: as text, then
+        content = {key: value if _travels(value) else repr(value) for key, value in content.items()}
+        return pickle.dumps((kind, content))
+
+
+def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
+    """Send records and warnings of this process from now on."""
+    level, disabled, named, filters = pickle.loads(settings)
+    logging.root.handlers[:] = [Sender(send)]
+    logging.root.setLevel(level)
+    logging.disable(disabled)
+    for name, its_level in named.items():
+        logging.getLogger(name).setLevel(its_level)
+    warnings.resetwarnings()
+    warnings.filters.extend(filters)
+
+    def show(message: Any, category: Any, filename: str, lineno: int, *rest: object) -> None:
+        text = f"{message} [worker process {os.getpid()}]"
+        try:
+            send(pickle.dumps(("warning", (text, category, filename, lineno))))
+        except Exception:  # a category that does not travel
+            send(pickle.dumps(("warning", (text, UserWarning, filename, lineno))))
+
+    warnings.showwarning = show

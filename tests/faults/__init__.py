@@ -1,0 +1,1 @@
+"""Nothing breaks an executor: real processes, real signals, one behaviour each."""

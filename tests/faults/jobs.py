@@ -1,0 +1,211 @@
+"""Tasks that misbehave, and objects that cannot travel; importable by worker processes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def die(how: str) -> None:
+    """End this process: by an exit, a signal, or a lack of memory."""
+    if how == "exit":
+        os._exit(3)
+    if how == "memory":
+        limit = 64 << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        try:
+            _hoard = [bytearray(8 << 20) for _ in range(1000)]
+        except MemoryError:  # where the system's killer would come
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), getattr(signal, how))
+    time.sleep(30)
+
+
+def die_at(x: int, guilty: int) -> int:
+    """Die on one item, square the others."""
+    if x == guilty:
+        os._exit(3)
+    return x * x
+
+
+def die_while(path: str, attempts: int) -> int:
+    """Die on the first attempts, counted in a file, then succeed."""
+    file = Path(path)
+    done = len(file.read_text()) if file.exists() else 0
+    file.write_text("x" * (done + 1))
+    if done < attempts:
+        os._exit(3)
+    return done
+
+
+def note_and_square(x: int, folder: str) -> int:
+    """Leave a mark for every time an item runs."""
+    with open(Path(folder) / str(x), "a") as file:
+        file.write("x")
+    return x * x
+
+
+def huge(size: int) -> bytes:
+    return b"x" * size
+
+
+def sleep_with_finally(seconds: float, path: str) -> None:
+    """Sleep, and say when leaving."""
+    Path(path).write_text("started")
+    try:
+        time.sleep(seconds)
+    finally:
+        Path(path).write_text("cleaned up")
+
+
+def swallow_everything(seconds: float) -> str:
+    """Ignore all that should stop it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            time.sleep(end - time.monotonic())
+        except BaseException:
+            pass
+    return "survived"
+
+
+def spin(seconds: float) -> None:
+    """Compute, without a pause."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def hold_the_gil(digits: int = 3_000_000) -> int:
+    """Stay in one native call that neither releases the GIL nor looks at signals."""
+    return int.__pow__(7, digits) % 10
+
+
+def start_child_and_ignore(path: str, seconds: float) -> None:
+    """Start a process of its own, leave its number in a file, and ignore all that stops."""
+    child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({seconds})"])
+    Path(path).write_text(str(child.pid))
+    swallow_everything(seconds)
+
+
+def call_multiprocessing(x: int) -> int:
+    """Use a child of multiprocessing inside a task."""
+    import multiprocessing
+
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        result: int = pool.apply(square, (x,))
+        return result
+
+
+def raise_chained() -> None:
+    try:
+        raise KeyError("the cause")
+    except KeyError as error:
+        failure = NeedsKeywordError("first", code=42)
+        failure.add_note("a note of the task")
+        raise failure from error
+
+
+def raise_group() -> None:
+    inner = NeedsKeywordError("inner", code=1)
+    inner.__cause__ = ValueError("below inner")
+    raise ExceptionGroup("outer", [ExceptionGroup("middle", [inner]), KeyError("second")])
+
+
+def raise_it(error: BaseException) -> None:
+    raise error
+
+
+def raise_new(kind: type[BaseException], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise an exception that is made here, so that only the way back is under test."""
+    raise kind(*args, **kwargs)
+
+
+def raise_with_lock() -> None:
+    import threading
+
+    raise ValueError(threading.Lock())
+
+
+def raise_with_mute_str() -> None:
+    raise MuteError("silent")
+
+
+def return_lock_inside(depth: int) -> Any:
+    import threading
+
+    value: Any = threading.Lock()
+    for _ in range(depth):
+        value = {"inside": [value]}
+    return value
+
+
+class NeedsKeywordError(Exception):
+    """Its ``__init__`` cannot be called with its ``args``."""
+
+    def __init__(self, text: str, *, code: int) -> None:
+        super().__init__(f"{text}: {code}")
+        self.code = code
+
+
+class NeedsTwoError(Exception):
+    """Its ``__init__`` wants two arguments, and keeps one in ``args``."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.second = second
+
+
+class ReduceRaisesError(Exception):
+    def __reduce__(self) -> Any:
+        raise RuntimeError("no reduce today")
+
+
+class SetStateRaisesError(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __setstate__(self, state: Any) -> None:
+        raise RuntimeError("no setstate today")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no str today")
+
+
+class RebuildFails:
+    """Travels, and cannot be rebuilt where it arrives."""
+
+    def __reduce__(self) -> Any:
+        return int, ("not a number",)
+
+
+class RebuildKills:
+    """Ends the process that rebuilds it."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (7,)
+
+
+class PickleKills:
+    """Ends the process that pickles it."""
+
+    def __reduce__(self) -> Any:
+        os._exit(8)
+
+
+def make(name: str) -> Any:
+    """Make an object of a class by name, in the worker."""
+    return globals()[name]()

@@ -1,0 +1,285 @@
+"""L20, L21, L23: Ctrl-C, signals, the end of the program, and dead parents."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from .programs import Program, run, wait_for
+
+KINDS = ["serial", "thread", "process", "async"]
+POOLS = KINDS[1:]
+
+PROGRAMS = {
+    "submit": """
+with create_executor(sys.argv[1], max_workers=2) as ex:
+    task = ex.submit(time.sleep, 0)
+    print("ready", flush=True)
+    while True: ex.submit(pow, 2, 10)
+""",
+    "result": """
+with create_executor(sys.argv[1], max_workers=2) as ex:
+    tasks = [ex.submit(time.sleep, 0.01 if sys.argv[1] == "serial" else 60) for _ in range(6)]
+    print("ready", flush=True)
+    tasks[0].result()
+    time.sleep(60)
+""",
+    "map": """
+with create_executor(sys.argv[1], max_workers=2) as ex:
+    print("ready", flush=True)
+    for _ in ex.map(time.sleep, [60] * 10): pass
+""",
+    "gather": """
+with create_executor(sys.argv[1], max_workers=2) as ex:
+    print("ready", flush=True)
+    ex.gather(*[ex.submit(time.sleep, 60) for _ in range(4)]).result()
+""",
+    "close": """
+ex = create_executor(sys.argv[1], max_workers=2)
+if sys.argv[1] != "serial": ex.submit(time.sleep, 60)
+print("ready", flush=True)
+if sys.argv[1] == "serial": ex.submit(time.sleep, 60)
+ex.shutdown()
+""",
+    "no with": """
+ex = create_executor(sys.argv[1], max_workers=2)
+print("ready", flush=True)
+task = ex.submit(time.sleep, 60)
+task.result()
+""",
+    "asyncio": """
+import asyncio
+async def main():
+    async with create_executor(sys.argv[1], max_workers=2) as ex:
+        print("ready", flush=True)
+        await ex.submit(time.sleep, 60)
+asyncio.run(main())
+""",
+    "trio": """
+import trio
+async def main():
+    async with create_executor(sys.argv[1], max_workers=2) as ex:
+        print("ready", flush=True)
+        await ex.submit(time.sleep, 60)
+trio.run(main)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("where", PROGRAMS)
+def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:
+    """One Ctrl-C: the program ends in under 2 s, by it, quietly, and leaves no worker."""
+    with Program(PROGRAMS[where], kind) as program:
+        assert program.line() == "ready"
+        if kind == "process" and where != "submit":
+            wait_for(lambda: program.send(0) or len(program.seen) >= 1)
+        program.send(signal.SIGINT)
+        code, _, errors = program.finish(within=5)
+        assert code in (-signal.SIGINT, 130)
+        assert errors.count("Traceback") <= 1 + errors.count("During handling")
+        assert "KeyboardInterrupt" in errors
+        assert "unifexec: internal" not in errors
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_ctrl_c_to_the_whole_group(kind: str) -> None:
+    """As a terminal sends it: workers say nothing."""
+    with Program(PROGRAMS["result"], kind) as program:
+        assert program.line() == "ready"
+        os.killpg(program.process.pid, signal.SIGINT)
+        code, _, errors = program.finish(within=5)
+        assert code in (-signal.SIGINT, 130)
+        assert errors.count("Traceback") <= 1
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_a_second_ctrl_c_does_not_hang(kind: str) -> None:
+    """Pressing again while it ends is no way to make it stay."""
+    with Program(PROGRAMS["result"], kind) as program:
+        assert program.line() == "ready"
+        program.send(signal.SIGINT)
+        wait_for(lambda: program.process.poll() is not None, 0.2)
+        if program.process.poll() is None:
+            program.send(signal.SIGINT)
+        program.finish(within=6)
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L20_an_exception_leaves_the_with_block(kind: str) -> None:
+    """It cancels what is pending, and gets through."""
+    text = """
+try:
+    with create_executor(sys.argv[1], max_workers=1) as ex:
+        if sys.argv[1] != "serial":
+            tasks = [ex.submit(time.sleep, 30) for _ in range(5)]
+        raise ValueError("through")
+except ValueError as error:
+    print(error)
+    if sys.argv[1] != "serial":
+        print(all(isinstance(task.exception(), TaskCancelledError) for task in tasks[1:]
+                  if not task.cancelled()))
+os._exit(0) if sys.argv[1] == "thread" else None
+"""
+    code, output, errors = run(text, kind, within=6)
+    assert (code, output.splitlines()[0], errors) == (0, "through", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L20_a_normal_exit_completes_accepted_tasks(kind: str) -> None:
+    """Without close: tasks and maps that were accepted complete, callbacks too."""
+    text = """
+ex = create_executor(sys.argv[1], max_workers=2)
+tasks = [ex.submit(pow, 2, n) for n in range(5)]
+for task in tasks: task.add_done_callback(lambda task: print("callback", task.result()))
+ex.map(print, ["mapped"] * 3)
+print("end of program")
+"""
+    code, output, errors = run(text, kind)
+    assert (code, errors) == (0, "")
+    assert output.count("mapped") == 3
+    assert output.count("callback") == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L20_sys_exit_keeps_its_code(kind: str) -> None:
+    """``sys.exit`` inside the block ends the program with its code."""
+    text = """
+with create_executor(sys.argv[1], max_workers=1) as ex:
+    ex.submit(pow, 2, 3).result()
+    sys.exit(7)
+"""
+    assert run(text, kind, within=6)[0] == 7
+
+
+def test_L20_exit_hook_is_what_we_think() -> None:
+    """The private hook of `threading` that completes work at exit exists, and runs early."""
+    text = """
+threading._register_atexit(lambda: print("hook", threading.main_thread().is_alive()))
+print("end")
+"""
+    assert run(text)[1] == "end\nhook True\n"
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_close_from_task_callback_and_handler(kind: str) -> None:
+    """Closing there only posts the request: nothing hangs, and what was accepted completes."""
+    text = """
+ex = create_executor(sys.argv[1], max_workers=1)
+def handler(number, frame): ex.shutdown()
+signal.signal(signal.SIGUSR1, handler)
+tasks = [ex.submit(time.sleep, 0.1) for _ in range(3)]
+tasks[0].add_done_callback(lambda task: ex.shutdown())
+signal.raise_signal(signal.SIGUSR1)
+try: ex.submit(pow, 1, 1); print("open?")
+except ExecutorClosedError: print("closed")
+ex.shutdown(); ex.shutdown()
+print(all(task.done() for task in tasks))
+"""
+    assert run(text, kind) == (0, "closed\nTrue\n", "")
+
+
+def test_L21_close_from_inside_a_task() -> None:
+    """A task may close its own executor."""
+    text = """
+ex = ThreadExecutor(1)
+print(ex.submit(ex.shutdown).result())
+ex.shutdown()
+try: ex.submit(pow, 1, 1)
+except RuntimeError as error: print("closed")
+"""
+    assert run(text) == (0, "None\nclosed\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_handler_at_any_moment(kind: str) -> None:
+    """A signal handler that closes, at random moments of a busy program, never deadlocks."""
+    text = """
+for round in range(25):
+    ex = create_executor(sys.argv[1], max_workers=2)
+    def handler(number, frame): ex.shutdown()
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005 + round * 0.0004)
+    try:
+        while True: tasks = [ex.submit(pow, 2, n) for n in range(20)]; [t.result(10) for t in tasks]
+    except ExecutorClosedError: pass
+    ex.shutdown(timeout=10)
+print("done")
+"""
+    assert run(text, kind, within=30) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_fork_of_the_parent(kind: str) -> None:
+    """In a forked child the parent's executor and tasks raise at once; the parent goes on."""
+    text = """
+import warnings; warnings.simplefilter("ignore")
+with create_executor(sys.argv[1], max_workers=1) as ex:
+    pending = ex.submit(time.sleep, 0.5)
+    ex.submit(pow, 1, 1)
+    pid = os.fork()
+    if pid == 0:
+        for call in (lambda: ex.submit(pow, 1, 1), pending.result):
+            try: call(); print("no error")
+            except ExecutorClosedError: print("raised", flush=True)
+    else:
+        os.waitpid(pid, 0)
+        print(ex.submit(pow, 2, 5).result(10), flush=True)
+"""
+    code, output, errors = run(text, kind)
+    assert (code, output, errors) == (0, "raised\nraised\n32\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_garbage_collected_without_close(kind: str) -> None:
+    """An executor that is dropped completes what it accepted, and leaves nothing."""
+    text = """
+import gc
+ex = create_executor(sys.argv[1], max_workers=1)
+tasks = [ex.submit(pow, 2, n) for n in range(5)]
+del ex; gc.collect()
+print([task.result(10) for task in tasks])
+"""
+    assert run(text, kind) == (0, "[1, 2, 4, 8, 16]\n", "")
+
+
+BUSY = """
+def native(): return 7 ** 40_000_000
+ex = ProcessExecutor(2)
+ex.submit({task})
+ex.submit({task})
+while ex.stats().running < 2: time.sleep(0.01)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("task", ["time.sleep, 60", "native"])
+def test_L23_workers_go_with_their_parent(number: int, task: str) -> None:
+    """However the parent dies, its workers are gone within 3 s, also while they hold the GIL."""
+    with Program(BUSY.format(task=task)) as program:
+        assert program.line() == "ready"
+        program.send(number)
+        program.finish(within=5)
+        assert program.seen
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+def test_L23_a_forked_child_does_not_keep_workers_alive() -> None:
+    """A child that the parent forked holds none of what the workers watch."""
+    text = BUSY.format(task="time.sleep, 60").replace(
+        'print("ready"', 'os.fork() or time.sleep(3) or os._exit(0)\nprint("ready"'
+    )
+    with Program(text) as program:
+        assert program.line() == "ready"
+        workers = {pid for pid in program.seen}
+        program.send(signal.SIGKILL)
+        program.process.wait(5)
+        assert workers
+        assert wait_for(lambda: len(program.left_behind()) <= 1, 2)

@@ -1,0 +1,235 @@
+"""L15, L16: time limits and aborts really stop work, on time, and the capacity is back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from unifexec import (
+    AsyncExecutor,
+    ProcessExecutor,
+    TaskCancelledError,
+    ThreadExecutor,
+    TimeLimitError,
+    WaitTimeoutError,
+    current_task,
+)
+
+from . import jobs
+from .programs import is_running, wait_for
+
+IN_TIME = 0.5  # seconds that a busy machine may be late
+
+
+@pytest.mark.parametrize("task", [time.sleep, jobs.spin, jobs.swallow_everything])
+def test_L16_process_is_stopped_on_time(task: object) -> None:
+    """A task that sleeps, computes, or ignores all that should stop it ends at its limit."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        start = time.monotonic()
+        with pytest.raises(TimeLimitError, match=r"0\.3 s"):
+            executor.with_options(time_limit=0.3).submit(task, 30).result(20)  # type: ignore[arg-type]
+        assert 0.3 <= time.monotonic() - start < 0.3 + IN_TIME
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L16_process_that_holds_its_gil() -> None:
+    """Native code that neither releases the GIL nor looks at signals is stopped on time."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        start = time.monotonic()
+        task = executor.with_options(time_limit=0.3).submit(jobs.hold_the_gil, 30_000_000)
+        with pytest.raises(TimeLimitError):
+            task.result(20)
+        assert time.monotonic() - start < 0.3 + IN_TIME
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L16_only_the_slow_item_of_a_batch() -> None:
+    """In a batch the slow item is stopped; those behind it run elsewhere meanwhile."""
+    with ProcessExecutor(2) as executor:
+        outcomes = list(
+            executor.with_options(time_limit=1.0).map(
+                time.sleep, [0, 0, 30, 0, 0, 0, 0, 0], chunksize=8, errors="return"
+            )
+        )
+        kinds = [type(outcome).__name__ for outcome in outcomes]
+        assert kinds == ["Success"] * 2 + ["Failure"] + ["Success"] * 5
+
+
+def test_L10_a_slow_item_holds_nobody_up() -> None:
+    """Items behind a slow one are taken back and run elsewhere, whatever the chunk size."""
+    with ProcessExecutor(2) as executor:
+        list(executor.map(jobs.square, range(4)))
+        results = executor.map(time.sleep, [1.5] + [0] * 30, chunksize=31, ordered=False)
+        start = time.monotonic()
+        for _ in range(30):
+            next(results)
+        assert time.monotonic() - start < 1.2
+        next(results)
+
+
+def test_L15_abort_runs_finally_blocks(tmp_path: Path) -> None:
+    """An aborted task runs its ``finally`` blocks; its worker lives on."""
+    path = tmp_path / "state"
+    with ProcessExecutor(1) as executor:
+        pid = executor.submit(jobs.os.getpid).result(20)
+        task = executor.submit(jobs.sleep_with_finally, 30, str(path))
+        assert wait_for(lambda: path.exists() and path.read_text() == "started")
+        assert task.abort()
+        with pytest.raises(TaskCancelledError):
+            task.result(20)
+        assert path.read_text() == "cleaned up"
+        assert not task.cancelled()
+        assert executor.submit(jobs.os.getpid).result(20) == pid
+
+
+def test_L15_abort_hits_only_its_own_task() -> None:
+    """Aborting tasks at random moments never stops the neighbours on the same worker."""
+    with ProcessExecutor(1) as executor:
+        for _ in range(40):
+            doomed = executor.submit(jobs.spin, 0.002)
+            innocent = executor.submit(jobs.square, 4)
+            doomed.abort()
+            assert innocent.result(20) == 16
+
+
+def test_L15_children_of_a_task_end_with_its_worker(tmp_path: Path) -> None:
+    """A process that a task started is ended with the worker that is killed for it."""
+    path = tmp_path / "pid"
+    with ProcessExecutor(1, grace=0.1) as executor:
+        task = executor.with_options(time_limit=1.0).submit(
+            jobs.start_child_and_ignore, str(path), 30
+        )
+        assert isinstance(task.exception(20), TimeLimitError)
+        child = int(path.read_text())
+        assert wait_for(lambda: not is_running(child))
+
+
+def test_L15_abort_false_lets_started_work_finish(tmp_path: Path) -> None:
+    """``with_options(abort=False)``: neither abort nor a failing sibling stops it."""
+    path = tmp_path / "state"
+    with ProcessExecutor(2) as executor:
+        task = executor.with_options(abort=False).submit(jobs.sleep_with_finally, 0.5, str(path))
+        assert wait_for(path.exists)
+        assert not task.abort()
+        with pytest.raises(ValueError, match="sibling"):
+            executor.gather(task, executor.submit(jobs.raise_it, ValueError("sibling"))).result(20)
+        assert task.result(20) is None
+
+
+def test_L16_thread_is_replaced_and_counted() -> None:
+    """A plain function over its limit fails on time; its thread is replaced, and counted."""
+    release = threading.Event()
+    with ThreadExecutor(1, grace=0.05) as executor:
+        limited = executor.with_options(time_limit=0.1)
+        for count in range(1, 4):
+            with pytest.raises(TimeLimitError):
+                limited.submit(release.wait).result(20)
+            assert executor.submit(jobs.square, 3).result(20) == 9
+            assert executor.stats().abandoned == count
+        release.set()
+        assert wait_for(lambda: executor.stats().abandoned == 0)
+
+
+def test_L16_abandoned_threads_are_capped(caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond ``max_abandoned`` the capacity is not given back, and a warning says so."""
+    release = threading.Event()
+    with ThreadExecutor(1, grace=0.05, max_abandoned=1) as executor:
+        limited = executor.with_options(time_limit=0.1)
+        for _ in range(2):
+            with pytest.raises(TimeLimitError):
+                limited.submit(release.wait).result(20)
+        assert wait_for(lambda: "max_abandoned" in caplog.text)
+        waiting = executor.submit(jobs.square, 3)
+        assert executor.stats().abandoned == 1
+        assert not waiting.done()
+        release.set()
+        assert waiting.result(20) == 9
+
+
+def test_L16_a_thread_is_told_to_stop() -> None:
+    """A plain function sees ``current_task().stop_requested`` and may end by itself."""
+    seen = threading.Event()
+
+    def patient() -> None:
+        task = current_task()
+        assert task is not None
+        while not task.stop_requested:
+            time.sleep(0.001)
+        seen.set()
+
+    with ThreadExecutor(1) as executor:
+        task = executor.with_options(time_limit=0.1).submit(patient)
+        assert isinstance(task.exception(20), TimeLimitError)
+        assert seen.wait(20)
+        assert executor.submit(jobs.square, 2).result(20) == 4
+        assert executor.stats().abandoned == 0
+
+
+@pytest.mark.parametrize("kind", [ThreadExecutor, ProcessExecutor, AsyncExecutor])
+@pytest.mark.parametrize("async_backend", ["asyncio", "trio"])
+def test_L16_coroutine_is_cancelled_on_time(kind: type, async_backend: str) -> None:
+    """A coroutine over its limit is cancelled, on either loop; the worker goes on."""
+    with kind(1, async_backend=async_backend) as executor:
+        executor.submit(anyio.sleep, 0).result(20)
+        start = time.monotonic()
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.2).submit(anyio.sleep, 30).result(20)
+        assert time.monotonic() - start < 0.2 + IN_TIME
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L16_coroutine_that_swallows_its_cancellation() -> None:
+    """It fails on time all the same; past the grace its place is given to others."""
+    ended = threading.Event()
+
+    async def stubborn() -> None:
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0) if False else None
+        ended.set()
+
+    with AsyncExecutor(1, grace=0.1) as executor:
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.1).submit(stubborn).result(20)
+        assert executor.submit(jobs.square, 3).result(20) == 9
+        assert ended.wait(20)
+
+
+def test_L16_three_time_outs_three_classes() -> None:
+    """Too long for the task, for the wait, and the task's own: told apart, all TimeoutErrors."""
+    with ThreadExecutor(1, grace=0.01) as executor:
+        own = executor.submit(jobs.raise_it, TimeoutError("its own"))
+        with pytest.raises(TimeoutError) as caught:
+            own.result(20)
+        assert type(caught.value) is TimeoutError
+        release = threading.Event()
+        waiting = executor.submit(release.wait)
+        with pytest.raises(WaitTimeoutError):
+            waiting.result(0.01)
+        release.set()
+        limited = executor.with_options(time_limit=0.05).submit(time.sleep, 0.3)
+        with pytest.raises(TimeLimitError):
+            limited.result(20)
+        assert issubclass(WaitTimeoutError, TimeoutError)
+        assert issubclass(TimeLimitError, TimeoutError)
+
+
+def test_L16_limit_while_the_result_is_sent() -> None:
+    """A limit that expires while 100 MB are on their way gives the result or the limit."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        for limit in (0.02, 0.05, 0.1):
+            task = executor.with_options(time_limit=limit).submit(jobs.huge, 100_000_000)
+            error = task.exception(30)
+            assert error is None or isinstance(error, TimeLimitError)
+            assert executor.submit(jobs.square, 3).result(30) == 9

@@ -1,0 +1,336 @@
+"""L11, L12, L12b, L24: what travels, what cannot, and who says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import zipapp
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from unifexec import ProcessExecutor, RemoteError, SerialExecutor, SerializationError
+
+from . import jobs
+from .programs import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[ProcessExecutor]:
+    """One worker, so that the next task meets the same one."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        yield executor
+
+
+@pytest.fixture(autouse=True)
+def the_next_task_is_unharmed(executor: ProcessExecutor) -> Iterator[None]:
+    """Whatever a test did, the worker takes the next task."""
+    yield
+    assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L12_unpicklable_argument_is_named(executor: ProcessExecutor) -> None:
+    """The error names the path to the object that cannot travel."""
+    task = executor.submit(jobs.square, {"options": [1, threading.Lock()]})  # type: ignore[arg-type]
+    with pytest.raises(SerializationError, match=r"args\[0\]\['options'\]\[1\].*lock"):
+        task.result(20)
+
+
+def test_L12_unpicklable_result_is_named(executor: ProcessExecutor) -> None:
+    """As for arguments: the path leads to it."""
+    task = executor.submit(jobs.return_lock_inside, 2)
+    with pytest.raises(SerializationError, match=r"\['inside'\]\[0\]\['inside'\]\[0\].*lock"):
+        task.result(20)
+
+
+def test_L12_unpicklable_function_is_named(executor: ProcessExecutor) -> None:
+    """A closure that cannot travel fails its task, and names the variable."""
+    lock = threading.Lock()
+    task = executor.submit(lambda: lock)
+    with pytest.raises(SerializationError, match="closure.*lock"):
+        task.result(20)
+
+
+def test_L12_in_a_map_only_its_item_fails(executor: ProcessExecutor) -> None:
+    """One item that cannot travel does not disturb the others."""
+    items: list[Any] = [1, threading.Lock(), 3]
+    outcomes = list(executor.map(repr, items, errors="return"))
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Success", "Failure", "Success"]
+
+
+def test_L12_what_cannot_be_rebuilt_in_the_worker(executor: ProcessExecutor) -> None:
+    """Arguments that raise while they are rebuilt fail their own task."""
+    task = executor.submit(repr, jobs.RebuildFails())
+    with pytest.raises(SerializationError, match="cannot be rebuilt in the worker"):
+        task.result(20)
+
+
+def test_L12_what_cannot_be_rebuilt_in_the_parent(executor: ProcessExecutor) -> None:
+    """Results that raise while they are rebuilt fail their own task."""
+    task = executor.submit(jobs.make, "RebuildFails")
+    with pytest.raises(SerializationError, match="cannot be rebuilt in this process"):
+        task.result(20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args", "kwargs"),
+    [
+        (jobs.NeedsKeywordError, ("text",), {"code": 7}),
+        (jobs.NeedsTwoError, ("one", "two"), {}),
+        (OSError, (2, "No such file", "name"), {}),
+        (UnicodeDecodeError, ("utf-8", b"\xff", 0, 1, "bad"), {}),
+        (SystemExit, (3,), {}),
+        (KeyboardInterrupt, ("pressed",), {}),
+    ],
+)
+def test_L11_same_exception(
+    executor: ProcessExecutor, kind: type[BaseException], args: Any, kwargs: Any
+) -> None:
+    """Type, args and attributes arrive, whatever ``__init__`` wants."""
+    error = kind(*args, **kwargs)
+    again = executor.submit(jobs.raise_new, kind, args, kwargs).exception(20)
+    assert type(again) is type(error)
+    assert again.args == error.args
+    assert str(again) == str(error)
+    own = {key: value for key, value in vars(again).items() if key != "__notes__"}
+    assert own == vars(error)
+
+
+def test_L11_causes_notes_and_traceback(executor: ProcessExecutor) -> None:
+    """Cause and notes arrive; the worker's traceback hangs at the end of the causes."""
+    error = executor.submit(jobs.raise_chained).exception(20)
+    assert isinstance(error, jobs.NeedsKeywordError)
+    assert error.code == 42
+    assert error.__notes__[0] == "a note of the task"
+    assert "raise_chained" in error.__notes__[1]
+    assert "item 0" in error.__notes__[1]
+    assert repr(error.__cause__) == "KeyError('the cause')"
+    assert error.__cause__ is not None
+    assert "jobs.py" in str(error.__cause__.__cause__)
+
+
+def test_L11_nested_groups(executor: ProcessExecutor) -> None:
+    """Groups in groups arrive whole, with the causes of their members."""
+    error = executor.submit(jobs.raise_group).exception(20)
+    assert isinstance(error, ExceptionGroup)
+    middle, second = error.exceptions
+    assert isinstance(middle, ExceptionGroup)
+    inner = middle.exceptions[0]
+    assert (type(inner), repr(second)) == (jobs.NeedsKeywordError, "KeyError('second')")
+    assert repr(inner.__cause__) == "ValueError('below inner')"
+
+
+@pytest.mark.parametrize("what", ["ReduceRaisesError", "SetStateRaisesError"])
+def test_L12_exceptions_of_their_own_mind(executor: ProcessExecutor, what: str) -> None:
+    """Where its own pickling fails, an exception is rebuilt by its parts, or described."""
+    kind = getattr(jobs, what)
+    again = executor.submit(jobs.raise_new, kind, ("text",), {}).exception(20)
+    assert isinstance(again, (kind, RemoteError))
+    assert "text" in str(again)
+
+
+def test_L12_exception_that_cannot_be_described(executor: ProcessExecutor) -> None:
+    """An exception whose ``__str__`` raises still arrives."""
+    error = executor.submit(jobs.raise_with_mute_str).exception(20)
+    assert type(error) is jobs.MuteError
+
+
+def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) -> None:
+    """An exception with an unpicklable argument becomes a `RemoteError` with its text."""
+    error = executor.submit(jobs.raise_with_lock).exception(20)
+    assert isinstance(error, RemoteError)
+    assert "ValueError" in str(error)
+    assert "lock" in str(error)
+
+
+def test_L11_deep_recursion(executor: ProcessExecutor) -> None:
+    """A task that recurses too deeply fails with ``RecursionError``, as in a plain call."""
+    task = executor.submit(eval, "(lambda f: f(f))(lambda f: f(f))")
+    assert isinstance(task.exception(20), RecursionError)
+
+
+def test_L12b_arguments_are_taken_at_the_call(executor: ProcessExecutor) -> None:
+    """Changing a list after ``submit`` changes nothing; nor does it change the list."""
+    numbers = [1, 2, 3]
+    task = executor.submit(list.__add__, numbers, [4])
+    numbers.clear()
+    assert task.result(20) == [1, 2, 3, 4]
+    assert numbers == []
+
+
+def test_L12b_a_closure_is_taken_at_the_call(executor: ProcessExecutor) -> None:
+    """A closure that changes between two submits runs as it was at each."""
+    factor = 2
+
+    def scale(x: int) -> int:
+        return x * factor
+
+    first = executor.submit(scale, 10)
+    factor = 3
+    second = executor.submit(scale, 10)
+    assert (first.result(20), second.result(20)) == (20, 30)
+
+
+def test_L12b_state_of_a_function_does_not_leak(executor: ProcessExecutor) -> None:
+    """What a task does to a captured object is not seen by the next task."""
+    seen: list[int] = []
+
+    def remember(x: int) -> int:
+        seen.append(x)
+        return len(seen)
+
+    assert list(executor.map(remember, range(5))) == [1] * 5
+    assert list(executor.map(partial(seen.append), range(3))) == [None] * 3
+    assert seen == []
+
+
+def test_L4_items_of_a_batch_do_not_alias(executor: ProcessExecutor) -> None:
+    """Two equal objects that travel together stay two."""
+    shared = [0]
+
+    def grow(items: list[int]) -> int:
+        items.append(1)
+        return len(items)
+
+    assert list(executor.map(grow, [shared] * 6, chunksize=3)) == [2] * 6
+
+
+@pytest.mark.timeout(120)
+def test_L12_300_megabytes_both_ways(executor: ProcessExecutor) -> None:
+    """Large arguments and results arrive whole."""
+    data = bytes(range(256)) * (300_000_000 // 256)
+    assert executor.submit(bytes.upper, data).result(100) == data.upper()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_L12_more_than_two_gigabytes(executor: ProcessExecutor) -> None:
+    """No size field is too small."""
+    size = (1 << 31) + 10
+    assert executor.submit(len, bytes(size)).result(200) == size
+    assert len(executor.submit(bytes, size).result(200)) == size
+
+
+class Local:
+    """Defined in a test module; nested classes below."""
+
+    class Nested:
+        def method(self) -> str:
+            return "nested"
+
+    @classmethod
+    def make(cls) -> Local:
+        return cls()
+
+
+def test_L24_what_travels(executor: ProcessExecutor) -> None:
+    """Lambdas, partials, bound methods, nested classes and class methods travel."""
+    assert executor.submit(lambda x: x + 1, 1).result(20) == 2
+    assert executor.submit(partial(pow, 2), 5).result(20) == 32
+    assert executor.submit(Local.Nested().method).result(20) == "nested"
+    assert type(executor.submit(Local.make).result(20)) is Local
+    assert type(executor.submit(Local.Nested).result(20)) is Local.Nested
+
+
+MAIN = """
+class Thing:
+    def __init__(self, x): self.x = x
+class Bad(Exception): pass
+def make(x): return Thing(x + helper())
+def helper(): return 1
+def fail(): raise Bad("bad")
+with ProcessExecutor(1) as ex:
+    thing = ex.submit(make, 1).result()
+    print(type(thing) is Thing, thing.x, isinstance(ex.submit(fail).exception(), Bad))
+"""
+
+
+def test_L24_python_dash_c() -> None:
+    """Functions and classes of ``python -c`` work, and come back as the same class."""
+    assert run(MAIN) == (0, "True 2 True\n", "")
+
+
+def test_L24_script_without_guard(tmp_path: Path) -> None:
+    """A script without ``if __name__ == "__main__"`` works, and is run once."""
+    script = tmp_path / "script.py"
+    script.write_text("print('once')\nfrom unifexec import *\n" + MAIN)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "once\nTrue 2 True\n", "")
+
+
+def test_L24_standard_input() -> None:
+    """A program read from standard input works."""
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input="from unifexec import *\n" + MAIN,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True 2 True\n", "")
+
+
+def test_L24_interactive_session() -> None:
+    """Functions typed at a prompt, as in a notebook, work."""
+    lines = "from unifexec import ProcessExecutor\nex = ProcessExecutor(1)\n"
+    lines += "def twice(x): return 2 * x\n\nprint(ex.submit(twice, 21).result())\nex.shutdown()\n"
+    done = subprocess.run(
+        [sys.executable, "-i", "-q"],
+        input=lines,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert "42" in done.stdout
+
+
+def test_L24_zipapp(tmp_path: Path) -> None:
+    """A program packed into one file works, with the modules inside."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "inside.py").write_text("def thrice(x): return 3 * x\n")
+    text = "import inside\nfrom unifexec import *\n" + MAIN
+    text += "with ProcessExecutor(1) as ex: print(ex.submit(inside.thrice, 3).result())\n"
+    (app / "__main__.py").write_text(text)
+    zipapp.create_archive(app, tmp_path / "app.pyz")
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "app.pyz")],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True 2 True\n9\n", "")
+
+
+def test_portable_serial_takes_the_same_road() -> None:
+    """``portable=True`` refuses what a process would refuse, and copies what it would copy."""
+    with SerialExecutor(portable=True) as executor:
+        assert isinstance(executor.submit(threading.Lock).exception(), SerializationError)
+        assert isinstance(executor.submit(repr, threading.Lock()).exception(), SerializationError)
+        assert isinstance(
+            executor.submit(jobs.make, "RebuildFails").exception(), SerializationError
+        )
+        value = [1]
+        assert executor.submit(lambda x: x, value).result() is not value
+
+
+def test_portable_serial_reports_changed_arguments() -> None:
+    """A task that changes its arguments is told on; one that does not is left in peace."""
+    with SerialExecutor(portable=True) as executor:
+        numbers = [3, 1, 2]
+        with pytest.warns(RuntimeWarning, match="changed its arguments"):
+            executor.submit(list.sort, numbers).result()
+        assert numbers == [3, 1, 2]
+        assert executor.submit(sorted, numbers).result() == [1, 2, 3]
