@@ -23,6 +23,7 @@ nox.options.error_on_missing_interpreters = False  # session `interpreters` is t
 nox.options.sessions = ["tests", "types", "lint", "docs", "interpreters"]
 
 ran: dict[str, str] = {}  # which of PYTHONS ran the tests, and what they call themselves
+passed: set[str] = set()
 
 
 def versions_of_pyenv() -> list[str]:
@@ -68,8 +69,10 @@ def tell_version(session: nox.Session) -> str:
 def tests(session: nox.Session) -> None:
     """Run the default tests against the package as built."""
     session.install(".", "--group", "tests")
+    python = str(session.python)
+    ran[python] = tell_version(session)
     session.run("pytest", *session.posargs)
-    ran[str(session.python)] = tell_version(session)
+    passed.add(python)
 
 
 @nox.session(python=PYTHONS)
@@ -109,10 +112,13 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def interpreters(session: nox.Session) -> None:
-    """Say which interpreters ran the tests; fail if none did, or an installed one did not."""
+    """Say which interpreters ran the tests; fail if none did, or an installed one did not pass."""
     for python in PYTHONS:
-        state = "not run" if is_installed(python) else "not installed"
-        print(f"python {python:6} {ran.get(python, state)}")
-    missed = [python for python in PYTHONS if python not in ran and is_installed(python)]
-    if missed or not ran:
-        session.error(f"installed, but did not pass the tests: {', '.join(missed) or 'none ran'}")
+        if python in ran:
+            state = f"{ran[python]}: {'passed' if python in passed else 'failed'}"
+        else:
+            state = "not run, though installed" if is_installed(python) else "not installed"
+        print(f"python {python:6} {state}", flush=True)
+    missed = [python for python in PYTHONS if python not in passed and is_installed(python)]
+    if missed or not passed:
+        session.error(f"did not pass the tests: {', '.join(missed) or 'none was run'}")

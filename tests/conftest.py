@@ -37,10 +37,11 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def _threads() -> set[tuple[str, object]]:
+    """Return the threads, but for those that linger, and the timers of pytest-timeout."""
     return {
         ("thread", thread)
         for thread in threading.enumerate()
-        if not thread.name.startswith(LINGERING_THREADS)
+        if not thread.name.startswith(LINGERING_THREADS) and not isinstance(thread, threading.Timer)
     }
 
 
@@ -65,10 +66,26 @@ def _inventory() -> set[tuple[str, object]]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
-    """Fail a test that leaves a thread, a child process or a descriptor of its own behind."""
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or a descriptor of its own behind.
+
+    A test that shares an executor with others of its class is checked with its class.
+    """
     before = _inventory()
     yield
+    if "ex" not in request.fixturenames:
+        _expect_no_more_than(before)
+
+
+@pytest.fixture(autouse=True, scope="class")
+def nothing_left_by_a_class() -> Iterator[None]:
+    """As `nothing_left_behind`, for what the tests of a class share."""
+    before = _inventory()
+    yield
+    _expect_no_more_than(before)
+
+
+def _expect_no_more_than(before: set[tuple[str, object]]) -> None:
     deadline = time.monotonic() + PATIENCE
     pause = 0.001
     while left := _inventory() - before:

@@ -78,3 +78,10 @@ def test_the_guarantees_name_every_law() -> None:
     text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
     laws = [*(f"L{number}" for number in range(1, 28)), "L12b"]
     assert [law for law in laws if f"**{law} " not in text] == []
+
+
+def test_ci_runs_the_second_command_of_the_readme() -> None:
+    """The README has two commands; the second is, to the letter, what `.ci/run` ends with."""
+    _, second = blocks(README, "sh").splitlines()
+    program = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert program.splitlines()[-1] == second

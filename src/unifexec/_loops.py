@@ -65,9 +65,11 @@ class Job:
                 if self._stopped:
                     scope.cancel()
                 succeeded, value = await self._outcome()
-        except BaseException as stray:  # a cancellation that is not ours goes its own way
+        except BaseException as stray:  # a cancellation that is not ours
             self._done(False, self._not_ours(stray))
-            raise
+            if type(stray).__module__.partition(".")[0] == "trio":
+                raise  # it belongs to a scope around us, which waits for it
+            return  # asyncio's would take the whole group with it
         if scope.cancelled_caught:
             succeeded, value = False, Interrupted()
         self._done(succeeded, value)

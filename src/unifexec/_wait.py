@@ -183,10 +183,14 @@ def threadsafe_call() -> Callable[..., object]:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
-def in_event_loop() -> bool:
-    """Whether this thread is running an event loop right now."""
+def without_ctrl_c(fn: Callable[[], Any]) -> Callable[[], Any]:
+    """A coroutine function in which Ctrl-C does not strike, where the loop would let it.
+
+    trio raises ``KeyboardInterrupt`` in whatever task runs; protected code is spared, and
+    the program's main task gets it. (asyncio cancels the main task anyway.)
+    """
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        return True
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+        protected: Callable[[], Any] = trio.lowlevel.enable_ki_protection(fn)
+        return protected
+    return fn

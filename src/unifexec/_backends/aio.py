@@ -15,7 +15,7 @@ from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._loops import Job
 from unifexec._running import CurrentTask, is_awaitable, presentable, run_task
-from unifexec._wait import LoopEvent
+from unifexec._wait import LoopEvent, without_ctrl_c
 from unifexec.errors import DeadlockError
 
 TYPE_CHECKING = False
@@ -58,15 +58,14 @@ class Unawaited:
 class AsyncRoom(Room):
     """Workers are places on one event loop; the carrier is a task of that loop."""
 
+    name = "unifexec-async-loop"
     batches = False
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
         self._bell: LoopEvent | None = None
-        self._rung = False
-        self._claimed = threading.Lock()  # held for ever by who gives us a loop
+        self._bound = False  # to the caller's loop
         self._loop_ident: int | None = None
-        self._loop_thread: threading.Thread | None = None
         self._group: TaskGroup
         self._set_up_done = False
         self._idle_lanes: list[Lane] = []
@@ -90,43 +89,42 @@ class AsyncRoom(Room):
 
     # -- the carrier --------------------------------------------------------------------------
 
-    def ring(self) -> None:
-        """Wake the carrier; start a loop of our own with the first task, if none is given.
-
-        A burst of letters rings once: 1. the carrier clears the mark, 2. empties the mailbox;
-        a. we fill the mailbox, b. look at the mark. If b. sees the mark set, 1. is to come.
-        """
+    def wake(self) -> None:
+        """Wake the carrier."""
         if self._bell is not None:
-            if not self._rung:
-                self._rung = True
-                self._bell.set()
-        elif self._claimed.acquire(False):
-            self._loop_thread = threading.Thread(
-                target=self._own_loop, name="unifexec-async-loop", daemon=True
-            )
-            self._loop_thread.start()
+            self._bell.set()
 
-    def _own_loop(self) -> None:
+    def needs_carrier(self) -> bool:
+        """Not if the caller's loop is ours (`claim_loop`)."""
+        return not self._bound
+
+    def carry(self) -> None:
+        """Live on a loop of our own."""
         anyio.run(self.live, backend=self.setup.async_backend)
 
     def claim_loop(self) -> bool:
         """Whether the caller's loop may be ours; False if we have one."""
-        return self._claimed.acquire(False)
+        self._bound = self._post_taken.acquire(False)
+        return self._bound
 
     async def live(self) -> None:
         """Carry on until all is closed; shielded, since closing ends it and nothing else."""
         with anyio.CancelScope(shield=True):
-            async with anyio.create_task_group() as self._group:
-                self._loop_ident = threading.get_ident()
-                self._bell = bell = LoopEvent()
-                while True:
-                    self._rung = False
-                    self.serve()
-                    if self.closed:
-                        break
+            await without_ctrl_c(self._live)()
+
+    async def _live(self) -> None:
+        async with anyio.create_task_group() as self._group:
+            self._loop_ident = threading.get_ident()
+            self._bell = bell = LoopEvent()
+            while True:
+                self.serve()
+                if self.closed:
+                    break
+                if self.nothing_to_serve():
                     left = self.seconds_to_deadline()
                     with anyio.move_on_after(float("inf") if left is None else left):
                         await bell.wait()
+                self._asleep = False
 
     def check_blocking(self) -> None:
         """Raise on the loop's own thread: it must run what would be waited for."""
@@ -136,11 +134,9 @@ class AsyncRoom(Room):
                 "'async for' or 'async with'"
             )
 
-    def join(self) -> None:
-        """Wait for our threads, which are ending."""
-        for thread in [*self._lane_threads, self._loop_thread]:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join()
+    def threads(self) -> list[threading.Thread]:
+        """The lanes; those given up are not among them."""
+        return self._lane_threads
 
     # -- actions ---------------------------------------------------------------------------------
 

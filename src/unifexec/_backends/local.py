@@ -134,6 +134,7 @@ class Room:
     """Where the tasks of one executor live. Its backend performs the actions."""
 
     traits: Traits
+    name = "unifexec"
     eager = True
     batches = True
 
@@ -147,6 +148,10 @@ class Room:
         self._maps: dict[MapRun, None] = {}  # those that may still pull
         self._watchers: list[Callable[[], object]] = []
         self._forks = _wait.forks()
+        self._asleep = False  # written by the carrier only
+        self._carrying = False
+        self._post_taken = threading.Lock()  # held for ever, by whoever is the carrier
+        self._carrier: threading.Thread | None = None
         _remember(self)
 
     # -- the mailbox --------------------------------------------------------------------------
@@ -157,8 +162,45 @@ class Room:
         self.ring()
 
     def ring(self) -> None:
-        """Make the carrier look into the mailbox. From anywhere; never blocks."""
+        """Wake the carrier if it sleeps; start it with the first task. From anywhere.
+
+        1. The carrier says that it sleeps, 2. looks into the mailbox, 3. sleeps.
+        a. We fill the mailbox, b. look whether it sleeps, c. wake it.
+        If b. comes before 1., 2. comes after a. and sees the letter. Only the carrier says
+        that it sleeps or not: Ctrl-C between b. and c. loses a wake-up, not all later ones.
+        """
+        if self._asleep:
+            self.wake()
+        elif not self._carrying and self.needs_carrier():
+            threading.Thread(target=self._become_carrier, name=self.name, daemon=True).start()
+
+    def wake(self) -> None:
+        """Wake the carrier, which sleeps. Never blocks."""
         raise NotImplementedError
+
+    def carry(self) -> None:
+        """The carrier's life: serve and sleep, until all is closed."""
+        raise NotImplementedError
+
+    def needs_carrier(self) -> bool:
+        """Whether a thread of our own is to be the carrier."""
+        return True
+
+    def _become_carrier(self) -> None:
+        """Carry, unless another thread was first.
+
+        The thread itself takes the post, so that Ctrl-C while one is started leaves none
+        that is taken and not held.
+        """
+        if self._post_taken.acquire(False):
+            self._carrier = threading.current_thread()
+            self._carrying = True
+            self.carry()
+
+    def nothing_to_serve(self) -> bool:
+        """Say that the carrier sleeps; and whether it may."""
+        self._asleep = True
+        return self._mailbox.empty()
 
     def serve(self) -> None:
         """Empty the mailbox, decide, act. On the carrier only."""
@@ -275,12 +317,12 @@ class Room:
     def map_opened(self, run: MapRun) -> None:
         """A map begins; it lives here until all of it is submitted."""
         self._maps[run] = None
-        self.post(self.dispatch.source_opened)
+        self.post(self.dispatch.source_opened, run)
 
     def map_ended(self, run: MapRun) -> None:
         """All of a map is submitted."""
         self._maps.pop(run, None)
-        self.post(self.dispatch.source_ended)
+        self.post(self.dispatch.source_ended, run)
 
     def map_dropped(self, run: MapRun) -> None:
         """The `Results` of a map was dropped; called by a finaliser, so it only posts."""
@@ -364,7 +406,14 @@ class Room:
         return self.closed
 
     def join(self) -> None:
-        """Wait for the backend's threads, which are ending."""
+        """Wait for our threads, which are ending; those given up are not waited for."""
+        for thread in [*self.threads(), self._carrier]:
+            if thread is not None and thread is not threading.current_thread():
+                thread.join()
+
+    def threads(self) -> list[threading.Thread]:
+        """The backend's threads besides the carrier."""
+        return []
 
     def forget_in_fork(self) -> None:
         """In a forked child of ours: let go of what is the parent's."""

@@ -231,6 +231,8 @@ def _sentinel(pid: int) -> int | None:
 class ProcessRoom(Room):
     """Workers are processes; the carrier is the thread that waits for their pipes."""
 
+    name = "unifexec-process-carrier"
+
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
         self._setup_data = _pack_setup(setup)
@@ -243,10 +245,7 @@ class ProcessRoom(Room):
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, None)
-        self._rung = False
         self._children: dict[int, Child] = {}
-        self._carrier: threading.Thread | None = None
-        self._starting = threading.Lock()
 
     @property
     def traits(self) -> Traits:  # type: ignore[override]
@@ -288,31 +287,27 @@ class ProcessRoom(Room):
 
     # -- the carrier --------------------------------------------------------------------------------
 
-    def ring(self) -> None:
-        """Wake the carrier; start it with the first task. A burst of letters rings once."""
-        if self._carrier is None and self._starting.acquire(False):
-            self._carrier = threading.Thread(
-                target=self._carry, name="unifexec-process-carrier", daemon=True
-            )
-            self._carrier.start()
-        if not self._rung:
-            self._rung = True
-            try:
-                self._bell.send(b"\0")
-            except OSError:  # full, so it will be heard; or closed, so nobody listens
-                pass
+    def wake(self) -> None:
+        """Wake the carrier."""
+        try:
+            self._bell.send(b"\0")
+        except OSError:  # full, so it will be heard; or closed, so nobody listens
+            pass
 
-    def _carry(self) -> None:
+    def carry(self) -> None:
+        """Serve, and wait for the workers' pipes, until all is closed."""
         while True:
-            self._rung = False
             self.serve()
             if self.closed:
                 break
-            for key, events in self._selector.select(self.seconds_to_deadline()):
+            wait = self.seconds_to_deadline() if self.nothing_to_serve() else 0
+            for key, events in self._selector.select(wait):
+                self._asleep = False
                 if key.data is None:
                     self._hear()
                 else:
                     self._attend(key.data, events, key.fd)
+            self._asleep = False
         self._selector.close()
         self._bell.close()
         self._ear.close()
@@ -361,11 +356,6 @@ class ProcessRoom(Room):
         if not child.flush():
             events = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(child.sock, events, child)
-
-    def join(self) -> None:
-        """Wait for the carrier, which is ending."""
-        if self._carrier is not None and self._carrier is not threading.current_thread():
-            self._carrier.join()
 
     # -- actions ---------------------------------------------------------------------------------------
 

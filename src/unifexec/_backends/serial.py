@@ -224,8 +224,8 @@ def came_from_outside(error: BaseException) -> bool:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    if traceback is None:
-        return False
+    if traceback is None:  # in native code called by nobody's frame
+        return True
     instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
     return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
 

@@ -74,13 +74,10 @@ class ThreadRoom(Room):
 
     def __init__(self, limits: Limits, setup: Setup, name: str) -> None:
         super().__init__(limits, setup)
-        self._name = name
+        self.name = f"{name}-carrier"
+        self._lane_name = name
         self._bell: SimpleQueue[None] = SimpleQueue()
-        self._asleep = False
         self._threads: list[threading.Thread] = []
-        self._running: dict[Any, Run] = {}  # by sink: those of single tasks
-        self._carrier: threading.Thread | None = None
-        self._starting = threading.Lock()
         self.gate: Gate | None = None  # in a worker process: its one place
 
     @property
@@ -102,42 +99,24 @@ class ThreadRoom(Room):
 
     # -- the carrier -----------------------------------------------------------------------
 
-    def ring(self) -> None:
-        """Wake the carrier if it sleeps; start it with the first task.
+    def wake(self) -> None:
+        """Wake the carrier."""
+        self._bell.put(None)
 
-        1. The carrier says that it sleeps, 2. looks into the mailbox, 3. sleeps.
-        a. We fill the mailbox, b. look whether it sleeps, c. ring.
-        If b. comes before 1., 2. comes after a. and sees the letter.
-        """
-        if self._asleep:
-            self._bell.put(None)
-        elif self._carrier is None:
-            self._start()
-
-    def _start(self) -> None:
-        if self._starting.acquire(False):  # who loses the race has posted: the carrier will see
-            self._carrier = threading.Thread(
-                target=self._carry, name=f"{self._name}-carrier", daemon=True
-            )
-            self._carrier.start()
-
-    def _carry(self) -> None:
+    def carry(self) -> None:
+        """Serve and sleep, until all is closed."""
         while not self.closed:
             self.serve()
-            self._asleep = True
-            if self._mailbox.empty() and not self.closed:
+            if self.nothing_to_serve() and not self.closed:
                 try:
                     self._bell.get(timeout=self.seconds_to_deadline())
                 except Empty:
                     pass
             self._asleep = False
-        self.serve()
 
-    def join(self) -> None:
-        """Wait for our threads, which are ending; those given up are not waited for."""
-        for thread in [*self._threads, self._carrier]:
-            if thread is not None and thread is not threading.current_thread():
-                thread.join()
+    def threads(self) -> list[threading.Thread]:
+        """The lanes; those given up are not among them."""
+        return self._threads
 
     # -- actions ---------------------------------------------------------------------------
 
@@ -147,7 +126,7 @@ class ThreadRoom(Room):
         worker.carried[0].put(lambda: self._set_up(worker))
 
     def _new_lane(self, worker: Worker) -> Lane:
-        lane = Lane(f"{self._name}-{worker.index}", self.setup.async_backend)
+        lane = Lane(f"{self._lane_name}-{worker.index}", self.setup.async_backend)
         self._threads.append(lane.thread)
         return lane
 

@@ -162,7 +162,7 @@ class Dispatch:
         self.runs: dict[int, Run] = {}
         self.active = 0  # runs that hold a place
         self.returning: deque[Run] = deque()  # they waited, and want a place again
-        self.sources = 0  # maps that may still submit
+        self.sources: set[Sink] = set()  # maps that may still submit
         self.closing = False
         self._cancelling = False  # closing, and what has not started shall not
         self.ended = False
@@ -199,13 +199,13 @@ class Dispatch:
             self.queue.append(batch)
             self._assign(now)
 
-    def source_opened(self, now: float) -> None:
+    def source_opened(self, sink: Sink, now: float) -> None:
         """A map began: it may submit even while the executor is closing."""
-        self.sources += 1
+        self.sources.add(sink)
 
-    def source_ended(self, now: float) -> None:
+    def source_ended(self, sink: Sink, now: float) -> None:
         """A map will submit no more."""
-        self.sources -= 1
+        self.sources.discard(sink)
         self._maybe_end()
 
     def started(self, number: int, offset: int, now: float) -> None:

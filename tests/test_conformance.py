@@ -1,0 +1,12 @@
+"""The laws, on each of our executors. A new one joins by one line."""
+
+from __future__ import annotations
+
+from unifexec import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor
+from unifexec.testing import conformance
+
+TestSerial = conformance(SerialExecutor)
+TestPortable = conformance(SerialExecutor, portable=True)
+TestThread = conformance(ThreadExecutor)
+TestProcess = conformance(ProcessExecutor)
+TestAsync = conformance(AsyncExecutor)
