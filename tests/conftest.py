@@ -31,17 +31,17 @@ settings.load_profile(
 LINGERING_THREADS = (
     "unifexec-callbacks",  # one for the process: runs callbacks, leaves when it has none
     "Trio thread",  # trio keeps its threads for ten seconds, to use them again
+    "pytest_timeout ",  # the time limit of the running test
 )
 PATIENCE = 5.0  # seconds: a worker that was told to leave needs a moment
 DESCRIPTORS = Path("/proc/self/fd")
 
 
 def _threads() -> set[tuple[str, object]]:
-    """Return the threads, but for those that linger, and the timers of pytest-timeout."""
     return {
         ("thread", thread)
         for thread in threading.enumerate()
-        if not thread.name.startswith(LINGERING_THREADS) and not isinstance(thread, threading.Timer)
+        if not thread.name.startswith(LINGERING_THREADS)
     }
 
 

@@ -105,6 +105,8 @@ class AsyncRoom(Room):
     def claim_loop(self) -> bool:
         """Whether the caller's loop may be ours; False if we have one."""
         self._bound = self._post_taken.acquire(False)
+        if self._bound:
+            self._loop_ident = threading.get_ident()
         return self._bound
 
     async def live(self) -> None:

@@ -1,0 +1,179 @@
+"""Bad input gets a clear error at the call, naming the value and the cure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from unifexec import (
+    AsyncExecutor,
+    ExecutorClosedError,
+    ProcessExecutor,
+    SerialExecutor,
+    ThreadExecutor,
+    create_executor,
+)
+from unifexec.testing.tasks import double, double_async
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+KINDS = [SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor]
+
+
+@pytest.fixture(params=KINDS)
+def ex(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Each executor."""
+    with request.param(max_workers=1) as executor:
+        yield executor
+
+
+def test_not_a_callable(ex: Any) -> None:
+    """The value is named, for each verb."""
+    for call in (ex.submit, ex.wrap, lambda value: ex.map(value, [1])):
+        with pytest.raises(TypeError, match=r"needs a callable, got 42"):
+            call(42)
+
+
+def test_a_coroutine_object(ex: Any) -> None:
+    """Pass the function and its arguments; the object given is closed, nothing warns."""
+    with pytest.raises(TypeError, match=r"coroutine object.*submit\(fn, \*args\)"):
+        ex.submit(double_async(1))
+
+
+def test_gather_takes_tasks(ex: Any) -> None:
+    """A callable is to be submitted first."""
+    with pytest.raises(TypeError, match=r"gather\(\) needs tasks.*executor\.submit"):
+        ex.gather(double)
+    with pytest.raises(ValueError, match="errors must be one of 'raise', 'return', 'group'.*'no'"):
+        ex.gather(errors="no")
+
+
+def test_map_takes_synchronous_iterables(ex: Any) -> None:
+    """An async iterable is refused with the cure, and so is a number; none at all as well."""
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match=r"async for x in"):
+        ex.map(double, numbers())
+    with pytest.raises(TypeError, match=r"synchronous iterables, got 42"):
+        ex.map(double, 42)
+    with pytest.raises(TypeError, match=r"at least one iterable"):
+        ex.map(double)
+
+
+@pytest.mark.parametrize("name", ["buffersize", "chunksize"])
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError), (1.5, TypeError), (True, TypeError)])  # fmt: skip
+def test_sizes(ex: Any, name: str, value: Any, error: type[Exception]) -> None:
+    """Whole numbers of at least 1."""
+    with pytest.raises(error, match=f"{name} must be .*{value!r}"):
+        ex.map(double, [1], **{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+def test_time_outs(ex: Any, value: float) -> None:
+    """Finite and not negative; None is how to say for ever."""
+    task = ex.submit(double, 1)
+    for call in (
+        lambda: ex.map(double, [1], timeout=value),
+        lambda: task.result(value),
+        lambda: task.exception(timeout=value),
+        lambda: ex.shutdown(timeout=value),
+        lambda: ex.with_options(time_limit=value),
+    ):
+        with pytest.raises(ValueError, match=rf"must be finite .*None.*{value!r}"):
+            call()
+    with pytest.raises(TypeError, match="'soon'"):
+        ex.map(double, [1], timeout="soon")
+    assert task.result(20) == 2
+
+
+def test_errors_word(ex: Any) -> None:
+    """The known words are listed."""
+    with pytest.raises(ValueError, match="errors must be one of 'raise', 'return'; got 'ignore'"):
+        ex.map(double, [1], errors="ignore")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError), (True, TypeError), (2.0, TypeError)])  # fmt: skip
+def test_max_workers(kind: Any, value: Any, error: type[Exception]) -> None:
+    """As the standard library says it; and nothing is started."""
+    with pytest.raises(error, match=rf"max_workers must be .*{value!r}"):
+        kind(max_workers=value)
+    if error is ValueError:
+        with pytest.raises(ValueError, match="max_workers must be greater than 0"):
+            kind(value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_constructor_arguments(kind: Any) -> None:
+    """Initializers, loops and unknown names."""
+    with pytest.raises(TypeError, match="initializer must be callable or None, got 42"):
+        kind(initializer=42)
+    with pytest.raises(TypeError, match="initargs must be a tuple, got 'ab'"):
+        kind(initargs="ab")
+    with pytest.raises(ValueError, match="async_backend must be one of 'asyncio', 'trio'; got 'x'"):
+        kind(async_backend="x")
+    with pytest.raises(TypeError, match="max_wrokers"):
+        kind(max_wrokers=2)
+
+
+def test_create_executor() -> None:
+    """An unknown kind lists the known ones."""
+    with pytest.raises(ValueError, match=r"'threads'.*'serial', 'thread', 'process', 'async'"):
+        create_executor("threads")
+    with pytest.raises(TypeError, match="max_wrokers"):
+        create_executor("thread", max_wrokers=2)
+
+
+def test_options(ex: Any) -> None:
+    """Unknown names and wrong values are named."""
+    with pytest.raises(TypeError, match=r"unknown option 'timelimit'.*time_limit"):
+        ex.with_options(timelimit=1)
+    with pytest.raises(ValueError, match=r"time_limit must be .*greater than 0.*0"):
+        ex.with_options(time_limit=0)
+    with pytest.raises(ValueError, match=r"rerun_lost must be greater than -1, got -1"):
+        ex.with_options(rerun_lost=-1)
+    with pytest.raises(TypeError, match=r"name must be a str.*3"):
+        ex.with_options(name=3)
+    with pytest.raises(TypeError, match=r"abort must be True or False.*'no'"):
+        ex.with_options(abort="no")
+    with pytest.raises(TypeError, match=r"context must be a list of ContextVar.*'var'"):
+        ex.with_options(context=["var"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_use_after_close(kind: Any) -> None:
+    """Every verb says that it was shut down."""
+    executor = kind(max_workers=1)
+    executor.shutdown()
+    for call in (
+        lambda: executor.submit(double, 1),
+        lambda: executor.map(double, [1]),
+        lambda: executor.gather(),
+    ):
+        with pytest.raises(ExecutorClosedError, match="was shut down"):
+            call()
+
+
+def test_blocking_the_loop_that_must_run_it() -> None:
+    """Waiting there raises at once, and names the cure."""
+    from unifexec import DeadlockError
+
+    async def main() -> None:
+        async with AsyncExecutor() as executor:
+            task = executor.submit(double_async, 2)
+            for call in (
+                task.result,
+                lambda: next(executor.map(double_async, [1])),
+                lambda: executor.gather(task).result(),
+                executor.shutdown,
+            ):
+                with pytest.raises(DeadlockError, match="await"):
+                    call()
+            assert await task == 4
+
+    asyncio.run(main())

@@ -1,0 +1,110 @@
+"""Who accepts the standard library's executors and futures accepts ours."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from unifexec import ProcessExecutor, TaskCancelledError, ThreadExecutor
+from unifexec.testing import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="class", params=[ThreadExecutor, ProcessExecutor])
+def ex(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Threads, then processes."""
+    with request.param(2) as executor:
+        yield executor
+
+
+class TestClients:
+    def test_wait(self, ex: Any) -> None:
+        """``concurrent.futures.wait`` sees every task end, also those cancelled."""
+        members = [ex.submit(tasks.double, x) for x in range(50)]
+        done, pending = concurrent.futures.wait(members, 20)
+        assert (len(done), len(pending)) == (50, 0)
+        first = concurrent.futures.wait(
+            [ex.submit(tasks.reciprocal, 0)], 20, concurrent.futures.FIRST_EXCEPTION
+        )
+        assert len(first.done) == 1
+
+    def test_wait_sees_cancelled_tasks(self, tmp_path: Any) -> None:
+        """A cancelled task wakes its waiters."""
+        with ThreadExecutor(1) as ex:
+            blocker = ex.submit(tasks.wait_for_file, str(tmp_path), "go")
+            pending = ex.submit(tasks.double, 1)
+            pending.cancel()
+            assert concurrent.futures.wait([pending], 20).done == {pending}
+            tasks.touch(str(tmp_path), "go")
+            assert blocker.result(20) == "go"
+
+    def test_as_completed(self, ex: Any) -> None:
+        """``as_completed`` yields each task once."""
+        members = [ex.submit(tasks.double, x) for x in range(50)]
+        got = [task.result() for task in concurrent.futures.as_completed(members, 20)]
+        assert sorted(got) == [2 * x for x in range(50)]
+
+    def test_wrap_future(self, ex: Any) -> None:
+        """``asyncio.wrap_future`` gives result and exception."""
+
+        async def main() -> None:
+            assert await asyncio.wrap_future(ex.submit(tasks.double, 4)) == 8
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wrap_future(ex.submit(tasks.reciprocal, 0))
+
+        asyncio.run(main())
+
+    def test_run_in_executor(self, ex: Any) -> None:
+        """``loop.run_in_executor`` takes our executors."""
+
+        async def main() -> int:
+            result: int = await asyncio.get_running_loop().run_in_executor(ex, tasks.double, 21)
+            return result
+
+        assert asyncio.run(main()) == 42
+
+    def test_cancelling_through_asyncio_never_aborts(self, tmp_path: Any) -> None:
+        """It is asyncio's own: a running task goes on, a pending one is cancelled."""
+        with ThreadExecutor(1) as ex:
+
+            async def main() -> None:
+                running = ex.submit(tasks.wait_for_file_async, str(tmp_path), "go")
+                pending = ex.submit(tasks.double, 1)
+                while not (tmp_path / "go.started").exists():
+                    await asyncio.sleep(0.002)
+                wrapped = [asyncio.wrap_future(task) for task in (running, pending)]
+                for future in wrapped:
+                    future.cancel()
+                await asyncio.sleep(0.05)
+                assert not running.done()
+                assert pending.cancelled()
+                tasks.touch(str(tmp_path), "go")
+                assert await running == "go"
+
+            asyncio.run(main())
+
+    def test_asyncio_gather_wait_for_and_task_groups(self, ex: Any) -> None:
+        """asyncio's own tools take our tasks as awaitables."""
+
+        async def main() -> list[Any]:
+            both = await asyncio.gather(ex.submit(tasks.double, 1), ex.submit(tasks.double, 2))
+            both.append(await asyncio.wait_for(ex.submit(tasks.double, 3), 20))
+            return both
+
+        assert asyncio.run(main()) == [2, 4, 6]
+
+    def test_dask(self, ex: Any) -> None:
+        """``dask.compute(scheduler=executor)`` runs a graph on it."""
+        dask = pytest.importorskip("dask", reason="dask is in the tests group of dependencies")
+        graph = [dask.delayed(tasks.double)(x) for x in range(10)]
+        (total,) = dask.compute(dask.delayed(sum)(graph), scheduler=ex)
+        assert total == 90
+
+    def test_a_cancelled_task_is_a_cancelled_future(self) -> None:
+        """Its exception is the standard library's, too."""
+        assert issubclass(TaskCancelledError, concurrent.futures.CancelledError)
