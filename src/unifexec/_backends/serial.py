@@ -22,7 +22,7 @@ from unifexec._backends.packing import (
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
-from unifexec._running import CurrentTask, run_task
+from unifexec._running import CurrentTask, Interrupted, run_task
 from unifexec.errors import SerializationError
 
 TYPE_CHECKING = False
@@ -133,13 +133,14 @@ class SerialRoom(Room):
         succeeded, value, seconds = run_task(
             task, work.context.copy(), fn, args, kwargs, self._awaiter(task)
         )
-        outcome = Success(value) if succeeded else Failure(value)
+        pressed = isinstance(value, KeyboardInterrupt) and came_from_outside(value)
+        outcome: Any = Success(value) if succeeded else Failure(Interrupted() if pressed else value)
         outcome.seconds = seconds
-        if self._portable:
+        if self._portable and not pressed:
             _warn_if_changed(task.name, item, (args, kwargs))
             outcome = _there_and_back(task.name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
-        if isinstance(value, KeyboardInterrupt) and came_from_outside(value):
+        if pressed:
             raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
 
     def _awaiter(self, task: CurrentTask) -> Callable[[Awaitable[Any], Context], Any]:

@@ -37,16 +37,6 @@ def raise_stop(x: Any) -> Any:
     raise StopIteration(x)
 
 
-class AnyOf:
-    """Where several outcomes are right: which one it is depends on time."""
-
-    def __init__(self, choices: Any) -> None:
-        self.choices = sorted(choices, key=repr)
-
-    def __repr__(self) -> str:
-        return f"any of {self.choices}"
-
-
 def plain(outcome: Any) -> Any:
     """An outcome as data that compares by content."""
     if isinstance(outcome, Failure):
