@@ -20,6 +20,13 @@ from unifexec.testing.tasks import double, double_async
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+NOT_COUNTS = [
+    (0, ValueError),
+    (-1, ValueError),
+    ("2", TypeError),
+    (1.5, TypeError),
+    (True, TypeError),
+]
 KINDS = [SerialExecutor, ThreadExecutor, ProcessExecutor, AsyncExecutor]
 
 
@@ -66,7 +73,7 @@ def test_map_takes_synchronous_iterables(ex: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["buffersize", "chunksize"])
-@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError), (1.5, TypeError), (True, TypeError)])  # fmt: skip
+@pytest.mark.parametrize(("value", "error"), NOT_COUNTS)
 def test_sizes(ex: Any, name: str, value: Any, error: type[Exception]) -> None:
     """Whole numbers of at least 1."""
     with pytest.raises(error, match=f"{name} must be .*{value!r}"):
@@ -98,7 +105,7 @@ def test_errors_word(ex: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError), (True, TypeError), (2.0, TypeError)])  # fmt: skip
+@pytest.mark.parametrize(("value", "error"), NOT_COUNTS)
 def test_max_workers(kind: Any, value: Any, error: type[Exception]) -> None:
     """As the standard library says it; and nothing is started."""
     with pytest.raises(error, match=rf"max_workers must be .*{value!r}"):
@@ -153,7 +160,7 @@ def test_use_after_close(kind: Any) -> None:
     for call in (
         lambda: executor.submit(double, 1),
         lambda: executor.map(double, [1]),
-        lambda: executor.gather(),
+        executor.gather,
     ):
         with pytest.raises(ExecutorClosedError, match="was shut down"):
             call()

@@ -89,7 +89,7 @@ class TestClients:
             asyncio.run(main())
 
     def test_asyncio_gather_wait_for_and_task_groups(self, ex: Any) -> None:
-        """asyncio's own tools take our tasks as awaitables."""
+        """Asyncio's own tools take our tasks as awaitables."""
 
         async def main() -> list[Any]:
             both = await asyncio.gather(ex.submit(tasks.double, 1), ex.submit(tasks.double, 2))

@@ -31,7 +31,9 @@ def ex(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield executor
 
 
-values = st.one_of(st.none(), st.integers(-5, 5), st.text(max_size=3), st.lists(st.integers(), max_size=3))
+values = st.one_of(
+    st.none(), st.integers(-5, 5), st.text(max_size=3), st.lists(st.integers(), max_size=3)
+)
 functions = st.sampled_from(["keep", "keep_async", "invert", "invert_async", "raise_stop"])
 leaves = st.tuples(st.just("submit"), functions, st.integers(-2, 2) | values)
 maps = st.fixed_dictionaries(
@@ -48,7 +50,9 @@ steps = st.recursive(
     leaves | maps,
     lambda inner: st.one_of(
         st.tuples(
-            st.just("gather"), st.lists(inner, max_size=3), st.sampled_from(["raise", "return", "group"])
+            st.just("gather"),
+            st.lists(inner, max_size=3),
+            st.sampled_from(["raise", "return", "group"]),
         ),
         st.tuples(st.just("nest"), inner),
     ),

@@ -2,7 +2,7 @@
 
 Change one word, and nothing else changes::
 
-    with create_executor("thread") as executor:      # or "process", "async", "serial"
+    with create_executor("thread") as executor:  # or "process", "async", "serial"
         print(list(executor.map(fetch, urls)))
 
 The names below are reached lazily: importing the package loads nothing heavy and starts
@@ -65,7 +65,31 @@ _HOMES = {
     "current_task": "_running",
 }
 
-__all__ = [*_HOMES]
+__all__ = [
+    "AsyncExecutor",
+    "DeadlockError",
+    "Executor",
+    "ExecutorClosedError",
+    "Failure",
+    "InitializerError",
+    "Outcome",
+    "ProcessExecutor",
+    "RemoteError",
+    "Results",
+    "SerialExecutor",
+    "SerializationError",
+    "Success",
+    "Task",
+    "TaskCancelledError",
+    "ThreadExecutor",
+    "TimeLimitError",
+    "Traits",
+    "UnifexecError",
+    "WaitTimeoutError",
+    "WorkerLostError",
+    "create_executor",
+    "current_task",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -81,4 +105,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

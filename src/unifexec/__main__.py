@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="unifexec", description=unifexec.__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="unifexec",
+        description="One typed Executor over serial code, threads, processes and asyncio.",
+    )
     parser.add_argument("--version", action="version", version=f"unifexec {unifexec.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     compare = commands.add_parser(
@@ -55,9 +58,7 @@ def _compare(options: argparse.Namespace) -> int:
     from unifexec.compare import measure, report, server, work
 
     with server.running() as url:
-        rows = [
-            row for row in work.rows(url, options.scale) if row.key in (options.only or ROWS)
-        ]
+        rows = [row for row in work.rows(url, options.scale) if row.key in (options.only or ROWS)]
         table = measure.measure_all(rows, options.workers, _progress)
     print(report.as_text(table))
     if options.json is not None:

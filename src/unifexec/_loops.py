@@ -14,8 +14,8 @@ from threading import Thread
 import anyio
 
 from unifexec._running import Interrupted, current, presentable
-from unifexec.errors import TaskCancelledError
 from unifexec._wait import LoopEvent
+from unifexec.errors import TaskCancelledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

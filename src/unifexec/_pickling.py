@@ -38,10 +38,10 @@ def _cloud_dumps(value: Any) -> bytes:
 
     import cloudpickle
 
-    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, name-defined]
-        dispatch_table = ChainMap(
-            {ContextVar: reduce_context_variable}, cloudpickle.CloudPickler.dispatch_table
-        )
+    class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
+        dispatch_table: Any = ChainMap({}, dict(cloudpickle.CloudPickler.dispatch_table))
+
+    Pickler.dispatch_table[ContextVar] = reduce_context_variable
 
     file = BytesIO()
     Pickler(file, PROTOCOL).dump(value)
@@ -58,7 +58,7 @@ def is_lasting(fn: Any) -> bool:
     return isinstance(fn, type) or type(fn).__name__ == "builtin_function_or_method"
 
 
-# -- context variables: found again by name -----------------------------------------------------
+# -- context variables: found again by name --
 
 _by_name: dict[str, ContextVar[Any]] = {}
 
@@ -86,14 +86,14 @@ def find_context_variable(name: str, module: str | None, attribute: str | None) 
     return _by_name.setdefault(name, ContextVar(name))
 
 
-# -- exceptions (L11, L12) ---------------------------------------------------------------------
+# -- exceptions (L11, L12) --
 
 
-class WorkerTraceback(Exception):
+class WorkerTraceback(Exception):  # noqa: N818  (it is no error, it tells of one)
     """The traceback of another process, as text, at the end of the chain of causes."""
 
     def __str__(self) -> str:
-        return "\n" + self.args[0]
+        return f"\n{self.args[0]}"
 
 
 def dump_error(error: BaseException, note: str) -> bytes:
@@ -225,7 +225,7 @@ def _safe(fn: Callable[[Any], str], value: Any) -> str:
         return f"<{fn.__name__}() raised {type(error).__name__}>"
 
 
-# -- why something cannot travel (L12) -----------------------------------------------------------
+# -- why something cannot travel (L12) --
 
 
 def explain(what: str, value: Any, error: BaseException) -> str:

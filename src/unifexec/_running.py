@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     class Place(Protocol):
         """The right to run that a task holds; one of ``max_workers``."""
 
-        room: object
+        @property
+        def room(self) -> object: ...
 
         def leave(self) -> None:
             """Give the place up: the task waits, another may run."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# -- in the parent ----------------------------------------------------------------------------
+# -- in the parent --
 
 
 def levels_and_filters() -> bytes:
@@ -53,7 +53,7 @@ def repeat(data: bytes) -> None:
         warnings.showwarning(text, category, filename, lineno)
 
 
-# -- in the worker ----------------------------------------------------------------------------
+# -- in the worker --
 
 
 class Sender(logging.Handler):
@@ -91,9 +91,11 @@ def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
     for name, its_level in named.items():
         logging.getLogger(name).setLevel(its_level)
     warnings.resetwarnings()
-    warnings.filters.extend(filters)
+    warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever its type says
 
-    def show(message: Any, category: Any, filename: str, lineno: int, *rest: object) -> None:
+    def show(
+        message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
         text = f"{message} [worker process {os.getpid()}]"
         try:
             send(pickle.dumps(("warning", (text, category, filename, lineno))))

@@ -126,13 +126,13 @@ class Worker:
         self._target: tuple[int, int] | None = None
         self._loop: Any = None
         self._job: Any = None
-        self._main = threading.main_thread().ident
+        self._main = threading.get_ident()
         self._index = 0
         self._backend = "asyncio"
         self._finalizer: Callable[[], object] | None = None
         self.gate = Gate()
 
-    # -- the control thread ---------------------------------------------------------------
+    # -- the control thread --
 
     def control(self) -> None:
         """Read messages for as long as the parent lives."""
@@ -202,7 +202,7 @@ class Worker:
             self._target = None
             raise Interrupted
 
-    # -- the main thread -------------------------------------------------------------------
+    # -- the main thread --
 
     def set_up(self) -> bool:
         """Read the first message, and run the initializer."""
@@ -310,7 +310,7 @@ class Worker:
         if self._target is not None and self._target == self._running:
             self._loop.stop(job)  # it was told to stop before it came to await
 
-    # -- both --------------------------------------------------------------------------------
+    # -- both --
 
     def _set_mark(self, value: int) -> None:
         MARK.pack_into(self._mark, 0, value)

@@ -7,10 +7,13 @@ from typing import (
     Any,
     Literal,
     NamedTuple,
+    NoReturn,
     ParamSpec,
     Protocol,
     TypeAlias,
+    TypedDict,
     TypeVar,
+    Unpack,
     overload,
     runtime_checkable,
 )
@@ -69,7 +72,7 @@ class Traits(NamedTuple):
 class WorkerStats(NamedTuple):
     """One worker, as `Executor.stats` saw it."""
 
-    index: int
+    worker: int
     pid: int | None
     busy_seconds: float
 
@@ -86,6 +89,25 @@ class Stats(NamedTuple):
     workers: tuple[WorkerStats, ...]
 
 
+class OptionChanges(TypedDict, total=False):
+    """The keyword arguments of `Executor.with_options`; those left out stay as they are."""
+
+    time_limit: float | None
+    rerun_lost: int
+    name: str | None
+    context: Iterable[ContextVar[Any]]
+    abort: bool
+
+
+def _declared() -> NoReturn:
+    """The body of what is only declared.
+
+    Type checkers take ``...`` in a protocol for a method that is missing in every class that
+    names the protocol as its base, as our executors do, to write their overloads only once.
+    """
+    raise NotImplementedError
+
+
 @runtime_checkable
 class Executor(Protocol):
     """What your own functions should ask for: somewhere to run tasks.
@@ -98,16 +120,14 @@ class Executor(Protocol):
     @property
     def traits(self) -> Traits:
         """How this executor differs from the others, as data."""
-        ...
+        return _declared()
 
     @overload
     def submit(
         self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Task[R]: ...
     @overload
-    def submit(
-        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Task[R]: ...
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Task[R]: ...
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Task[Any]:
         """Run ``fn(*args, **kwargs)`` as a task; equivalent to calling it, elsewhere.
 
@@ -124,7 +144,7 @@ class Executor(Protocol):
             ExecutorClosedError: after ``shutdown``.
             InitializerError: the executor's initializer has failed.
         """
-        ...
+        return _declared()
 
     @overload
     def map(
@@ -498,17 +518,7 @@ class Executor(Protocol):
         errors: Literal["return"],
         strict: bool = False,
     ) -> Results[Outcome[R]]: ...
-    def map(
-        self,
-        fn: Callable[..., Any],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | None = None,
-        buffersize: int | None = None,
-        ordered: bool = True,
-        errors: Literal["raise", "return"] = "raise",
-        strict: bool = False,
-    ) -> Results[Any]:
+    def map(self, fn: Callable[..., Any], *iterables: Any, **options: Any) -> Results[Any]:
         """Run ``fn`` on every item; equivalent to the built-in ``map``, elsewhere.
 
         Work starts at the call (`SerialExecutor`: when a result is asked for). Inputs are
@@ -540,7 +550,7 @@ class Executor(Protocol):
                 NaN or infinite, or an unknown ``errors``.
             ExecutorClosedError: after ``shutdown``.
         """
-        ...
+        return _declared()
 
     @overload
     def gather(
@@ -673,7 +683,9 @@ class Executor(Protocol):
         /,
         *,
         errors: Literal["return"],
-    ) -> Task[tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]]: ...
+    ) -> Task[
+        tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6]]
+    ]: ...
     @overload
     def gather(
         self,
@@ -701,7 +713,17 @@ class Executor(Protocol):
         /,
         *,
         errors: Literal["return"],
-    ) -> Task[tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7]]]: ...
+    ) -> Task[
+        tuple[
+            Outcome[T1],
+            Outcome[T2],
+            Outcome[T3],
+            Outcome[T4],
+            Outcome[T5],
+            Outcome[T6],
+            Outcome[T7],
+        ]
+    ]: ...
     @overload
     def gather(
         self,
@@ -731,7 +753,18 @@ class Executor(Protocol):
         /,
         *,
         errors: Literal["return"],
-    ) -> Task[tuple[Outcome[T1], Outcome[T2], Outcome[T3], Outcome[T4], Outcome[T5], Outcome[T6], Outcome[T7], Outcome[T8]]]: ...
+    ) -> Task[
+        tuple[
+            Outcome[T1],
+            Outcome[T2],
+            Outcome[T3],
+            Outcome[T4],
+            Outcome[T5],
+            Outcome[T6],
+            Outcome[T7],
+            Outcome[T8],
+        ]
+    ]: ...
     @overload
     def gather(
         self, *tasks: Task[R], errors: Literal["raise", "group"] = "raise"
@@ -764,7 +797,7 @@ class Executor(Protocol):
             TypeError: something that is not a `Task`; callables are for ``submit``.
             ValueError: an unknown ``errors``.
         """
-        ...
+        return _declared()
 
     @overload
     def wrap(self, fn: Callable[P, Awaitable[R]], /) -> Callable[P, Task[R]]: ...
@@ -778,17 +811,9 @@ class Executor(Protocol):
             executor.wrap(fn)(1, key=2)
             executor.submit(fn, 1, key=2)
         """
-        ...
+        return _declared()
 
-    def with_options(
-        self,
-        *,
-        time_limit: float | None = ...,
-        rerun_lost: int = ...,
-        name: str | None = ...,
-        context: Iterable[ContextVar[Any]] = ...,
-        abort: bool = ...,
-    ) -> Executor:
+    def with_options(self, **options: Unpack[OptionChanges]) -> Executor:
         """Return a view: an executor on the same workers whose tasks run under these options.
 
         Options not named are as in this executor. Closing a view closes nothing.
@@ -807,7 +832,7 @@ class Executor(Protocol):
         Raises:
             TypeError, ValueError: a value of the wrong type or range.
         """
-        ...
+        return _declared()
 
     def shutdown(
         self,
@@ -830,15 +855,15 @@ class Executor(Protocol):
             timeout: wait at most so many seconds (float), then raise `WaitTimeoutError`; the
                 executor goes on closing.
         """
-        ...
+        _declared()
 
     async def aclose(self) -> None:
         """``shutdown()`` for asyncio and trio: waits without blocking the event loop."""
-        ...
+        _declared()
 
     def stats(self) -> Stats:
         """Counts at this moment: tasks queued, running, done, failed, lost; workers."""
-        ...
+        return _declared()
 
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -280,7 +280,7 @@ def test_L23_a_forked_child_does_not_keep_workers_alive() -> None:
     )
     with Program(text) as program:
         assert program.line() == "ready"
-        workers = {pid for pid in program.seen}
+        workers = set(program.seen)
         program.send(signal.SIGKILL)
         program.process.wait(5)
         assert workers

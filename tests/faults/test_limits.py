@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -22,6 +22,9 @@ from unifexec import (
 
 from . import jobs
 from .programs import is_running, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IN_TIME = 0.5  # seconds that a busy machine may be late
 

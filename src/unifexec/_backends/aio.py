@@ -87,7 +87,7 @@ class AsyncRoom(Room):
             best_for="thousands of coroutines that wait for networks",
         )
 
-    # -- the carrier --------------------------------------------------------------------------
+    # -- the carrier --
 
     def wake(self) -> None:
         """Wake the carrier."""
@@ -140,7 +140,7 @@ class AsyncRoom(Room):
         """The lanes; those given up are not among them."""
         return self._lane_threads
 
-    # -- actions ---------------------------------------------------------------------------------
+    # -- actions --
 
     def do_spawn(self, worker: Worker) -> None:
         """A worker is a place on the loop; the first one sets the loop up."""

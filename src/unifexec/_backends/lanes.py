@@ -47,7 +47,7 @@ class Lane:
         if self._loop is not None:
             self._loop.close()
 
-    # -- on the lane's thread --------------------------------------------------------------
+    # -- on the lane's thread --
 
     def run(
         self,
@@ -76,7 +76,7 @@ class Lane:
         if self._running is not None and self._running.stop_requested:
             self.stop()  # it was told to stop before it came to await
 
-    # -- from any thread -------------------------------------------------------------------
+    # -- from any thread --
 
     def stop(self) -> bool:
         """Ask the task to stop; True if it is a coroutine, which then really does."""

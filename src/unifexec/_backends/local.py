@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from unifexec._core.collect import MapRun
-    from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.dispatch import Batch, Worker
     from unifexec._core.task import Task
     from unifexec.abc import Stats, Traits
 
@@ -154,7 +154,7 @@ class Room:
         self._carrier: threading.Thread | None = None
         _remember(self)
 
-    # -- the mailbox --------------------------------------------------------------------------
+    # -- the mailbox --
 
     def post(self, event: Callable[..., object], *args: Any) -> None:
         """Tell the carrier that something happened. From anywhere; never blocks."""
@@ -227,7 +227,7 @@ class Room:
         deadline = self.dispatch.next_deadline()
         return None if deadline is None else max(0.0, deadline - monotonic())
 
-    # -- actions that are the same everywhere ----------------------------------------------------
+    # -- actions that are the same everywhere --
 
     def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
         """Hand over an outcome."""
@@ -249,7 +249,7 @@ class Room:
         self.closed = True
         self._tell()
 
-    # -- what tasks ask (`Home`) -------------------------------------------------------------------
+    # -- what tasks ask (`Home`) --
 
     def task_cancelled(self, task: Task[Any]) -> None:
         """A pending task was cancelled."""
@@ -279,7 +279,7 @@ class Room:
         """Run users' callbacks on a thread of their own (L27)."""
         callbacks.run(calls)
 
-    # -- what the verbs ask (`verbs.Room`) ------------------------------------------------------------
+    # -- what the verbs ask (`verbs.Room`) --
 
     def check_open(self) -> None:
         """Raise if tasks are not accepted any more."""
@@ -359,7 +359,7 @@ class Room:
         """The process of a worker, where workers are processes."""
         return None
 
-    # -- closing (L20, L21) ------------------------------------------------------------------------------
+    # -- closing (L20, L21) --
 
     def request_close(
         self, *, cancel: bool = False, abort: bool = False, pull: bool = True
@@ -543,9 +543,7 @@ class Callbacks:
         return threading.current_thread() is self._thread
 
     def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._serve, name="unifexec-callbacks", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, name="unifexec-callbacks", daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -599,7 +597,7 @@ def _code_of(handler: Any) -> Any:
     return getattr(getattr(handler, "__func__", handler), "__code__", None)
 
 
-# -- the end of the program (L20) ---------------------------------------------------------------
+# -- the end of the program (L20) --
 
 _rooms: WeakSet[Room] = WeakSet()
 _exiting = False
@@ -639,7 +637,7 @@ def _finish(rooms: list[Room], interrupted: bool) -> None:
             logger().warning("unifexec: a room did not close in time at the end of the program")
 
 
-# -- defaults -----------------------------------------------------------------------------------
+# -- defaults --
 
 
 def usable_cores() -> int:

@@ -104,7 +104,7 @@ class Child:
         (value,) = _worker.MARK.unpack_from(self._mark, 0)
         return int(value)
 
-    # -- the pipe: never blocking, on this side -----------------------------------------------
+    # -- the pipe: never blocking, on this side --
 
     def send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         """Send a message, now or when there is room."""
@@ -154,7 +154,7 @@ class Child:
             start += head + size
         del self._input[:start]
 
-    # -- its end ----------------------------------------------------------------------------------
+    # -- its end --
 
     def kill_at(self, mark: int) -> None:
         """Kill it and all it started, if it is still at this item.
@@ -263,7 +263,7 @@ class ProcessRoom(Room):
             best_for="computing in Python, on all cores; code that may crash",
         )
 
-    # -- what the verbs ask: snapshots (L12b) ----------------------------------------------------
+    # -- what the verbs ask: snapshots (L12b) --
 
     def pack_work(self, fn: Callable[..., Any], options: Options) -> Work:
         """The function and the named context as bytes; the same bytes get the same number."""
@@ -285,7 +285,7 @@ class ProcessRoom(Room):
         """The arguments as bytes."""
         return pack_arguments(work.name, args, kwargs)
 
-    # -- the carrier --------------------------------------------------------------------------------
+    # -- the carrier --
 
     def wake(self) -> None:
         """Wake the carrier."""
@@ -357,7 +357,7 @@ class ProcessRoom(Room):
             events = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(child.sock, events, child)
 
-    # -- actions ---------------------------------------------------------------------------------------
+    # -- actions --
 
     def do_spawn(self, worker: Worker) -> None:
         """Start a process."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from time import monotonic
@@ -24,6 +23,7 @@ from unifexec._running import CurrentTask, presentable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from typing import Any
 
@@ -97,7 +97,7 @@ class ThreadRoom(Room):
             best_for="waiting for files, networks and databases; native code without the GIL",
         )
 
-    # -- the carrier -----------------------------------------------------------------------
+    # -- the carrier --
 
     def wake(self) -> None:
         """Wake the carrier."""
@@ -118,7 +118,7 @@ class ThreadRoom(Room):
         """The lanes; those given up are not among them."""
         return self._threads
 
-    # -- actions ---------------------------------------------------------------------------
+    # -- actions --
 
     def do_spawn(self, worker: Worker) -> None:
         """Make a worker: one lane, and later spare ones for tasks that wait."""
@@ -192,7 +192,7 @@ class ThreadRoom(Room):
             lane.end()
         self.post(self.dispatch.gone, worker.number)
 
-    # -- on the lanes ------------------------------------------------------------------------
+    # -- on the lanes --
 
     def _travel(self, run: Run) -> None:
         """Run the items of a batch, one after the other."""
@@ -237,7 +237,7 @@ class ThreadRoom(Room):
         if outcomes:
             self.dispatch.answered(run.number, outcomes, now)
 
-    # -- what tasks ask ------------------------------------------------------------------------
+    # -- what tasks ask --
 
     def can_stop(self, task: Task[Any]) -> bool:
         """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
@@ -272,6 +272,8 @@ class ThreadExecutor(LocalExecutor):
     Threads start with the first task, are daemons, and end with the executor. Cancelling
     never touches a plain function that has started.
     """
+
+    _room: ThreadRoom
 
     def __init__(
         self,

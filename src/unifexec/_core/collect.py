@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from unifexec._core.task import Home
 
     R = TypeVar("R")
-    _Base = Generic
 
     class MapHome(Home, Protocol):
         """What a map asks of its executor."""
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
         def fail_batch(self, batch: Batch, error: BaseException) -> None: ...
         def cut_map(self, run: MapRun, abort: bool) -> None: ...
 else:
-    from unifexec._core.outcome import _Base
+    from unifexec._core.outcome import Generic
 
     R = "R"
 
@@ -112,7 +111,7 @@ class MapRun:
         self.truncated = False  # the executor closed before all inputs were pulled
         self.unreadable = False  # nobody can ask for results any more
 
-    # -- pulling: in a caller's thread (L5, L7) -------------------------------------------
+    # -- pulling: in a caller's thread (L5, L7) --
 
     def open(self) -> None:
         """Begin: in the call of ``map``."""
@@ -240,7 +239,7 @@ class MapRun:
             items.append(self._waiting.popleft())
         return items
 
-    # -- settling: in the executor's thread -------------------------------------------------
+    # -- settling: in the executor's thread --
 
     def claim_batch(self, batch: Batch) -> int:
         """For `dispatch`: how many items of the batch are still wanted."""
@@ -268,7 +267,7 @@ class MapRun:
             self._stop = stop
             self.home.cut_map(self, abort)
 
-    # -- yielding: in the consumer's thread (L2, L14) -----------------------------------------
+    # -- yielding: in the consumer's thread (L2, L14) --
 
     def take(self) -> Any:
         """The next outcome; `_NOTHING` if it is not there yet, None at the end."""
@@ -314,7 +313,7 @@ class MapRun:
         for watcher in self._watchers.copy():
             watcher()
 
-    # -- ending (L8) ----------------------------------------------------------------------------
+    # -- ending (L8) --
 
     def stop(self) -> None:
         """Want nothing more: what has not started never will."""
@@ -360,7 +359,7 @@ def was_cancelled(outcome: Any) -> bool:
     return isinstance(outcome, Failure) and isinstance(outcome.error, TaskCancelledError)
 
 
-class Results(_Base[R]):
+class Results(Generic[R]):
     """What ``map`` returns: an iterator and an async iterator of its results.
 
     Use it with ``for`` or ``async for``; ``with`` or ``async with`` closes it at the end.
@@ -419,19 +418,21 @@ class Results(_Base[R]):
             outcome = run.take()
         return outcome
 
-    def _deliver(self, run: MapRun, outcome: Any, end: type[Exception]) -> Any:
+    def _deliver(self, run: MapRun, outcome: Any, end: type[Exception]) -> R:
         if outcome is None:
             self._run = None
             raise run.take_fault() or end
         if not run.raises:
-            return outcome
+            whole: R = outcome  # an `Outcome` is what was asked for
+            return whole
         if isinstance(outcome, Success):
-            return outcome.value
+            value: R = outcome.value
+            return value
         self._run = None
         try:
             if run.truncated and was_cancelled(outcome):
                 raise run.take_fault() or outcome.error
-            outcome.unwrap()
+            raise outcome.unwrap()
         finally:
             del self, run, outcome  # the traceback holds this frame
 

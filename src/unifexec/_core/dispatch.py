@@ -19,8 +19,8 @@ its place, so that at most ``max_workers`` runs are *active*.
 Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one outcome
 (`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim`, `cut`); L10
 what is behind a slow item does not wait for it (`_withdraw`); L16 limits and stopping
-(`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing (`close`,
-`_maybe_end`); L22 lost workers (`died`, `init_failed`).
+(`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing
+(`close`, `_maybe_end`); L22 lost workers (`died`, `init_failed`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from collections import deque
 from heapq import heappop, heappush
 
 from unifexec._core.outcome import Failure, Success
+from unifexec._running import Interrupted
 from unifexec.errors import (
     ExecutorClosedError,
     InitializerError,
@@ -36,7 +37,6 @@ from unifexec.errors import (
     TimeLimitError,
     WorkerLostError,
 )
-from unifexec._running import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
         def claim_batch(self, batch: Batch) -> int:
             """How many of its items, from the first, may start now; they count as started."""
+            ...
 
         def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
             """Receive the one outcome of item ``index``."""
@@ -67,7 +68,7 @@ UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them
 class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
-    __slots__ = ("attempts", "first", "items", "name", "options", "sink", "work")
+    __slots__ = ("deaths", "first", "items", "name", "near_deaths", "options", "sink", "work")
 
     def __init__(
         self, sink: Sink, work: Any, items: list[Any], options: Options, name: str, first: int = 0
@@ -78,7 +79,8 @@ class Batch:
         self.options = options
         self.name = name
         self.first = first
-        self.attempts = 0  # how often a worker died with its first item, guilty or not
+        self.deaths = 0  # how often a worker died of its first item
+        self.near_deaths = 0  # how often one died with it, and had not touched it
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
@@ -93,8 +95,18 @@ class Run:
     """One batch on one worker."""
 
     __slots__ = (
-        "aside", "batch", "cursor", "carried", "end", "number", "progress",
-        "settled", "stopping", "wants_back", "withdrawing", "worker",
+        "aside",
+        "batch",
+        "carried",
+        "cursor",
+        "end",
+        "number",
+        "progress",
+        "settled",
+        "stopping",
+        "wants_back",
+        "withdrawing",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, number: int, worker: Worker, batch: Batch, now: float) -> None:
@@ -176,7 +188,7 @@ class Dispatch:
         self._free_indexes: list[int] = []
         self._untouched_deaths = 0
 
-    # -- what the backend asks ------------------------------------------------------------
+    # -- what the backend asks --
 
     def take_actions(self) -> list[Action]:
         """The actions decided since the last call, in order."""
@@ -187,7 +199,7 @@ class Dispatch:
         """When `tick` must be called at the latest."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    # -- events: work comes and goes ---------------------------------------------------------
+    # -- events: work comes and goes --
 
     def submit(self, batch: Batch, now: float) -> None:
         """A batch was accepted."""
@@ -279,7 +291,7 @@ class Dispatch:
         """The item can really be stopped: if it goes on past the grace, force it."""
         self._remind(now + self.limits.grace, "grace", number, offset)
 
-    # -- events: workers come and go ------------------------------------------------------------
+    # -- events: workers come and go --
 
     def ready(self, number: int, now: float) -> None:
         """A worker is set up, and waits for work."""
@@ -338,7 +350,7 @@ class Dispatch:
         self._assign(now)
         self._maybe_end()
 
-    # -- events: places (L18) -----------------------------------------------------------------
+    # -- events: places (L18) --
 
     def step_aside(self, number: int, now: float) -> None:
         """The task of a run waits: its place is free for another."""
@@ -360,7 +372,7 @@ class Dispatch:
         self.returning.append(run)
         self._assign(now)
 
-    # -- events: time ---------------------------------------------------------------------------
+    # -- events: time --
 
     def tick(self, now: float) -> None:
         """Time passed."""
@@ -379,7 +391,7 @@ class Dispatch:
             elif what == "grace":
                 self._insist(run)
 
-    # -- events: the end (L20, L21) ----------------------------------------------------------------
+    # -- events: the end (L20, L21) --
 
     def close(self, cancel_pending: bool, abort_running: bool, now: float) -> None:
         """Accept nothing new; end when all is done. May be called again, to ask for more."""
@@ -397,7 +409,7 @@ class Dispatch:
                 self.stopping(run.number, run.cursor, now)
         self._maybe_end()
 
-    # -- deciding -------------------------------------------------------------------------------
+    # -- deciding --
 
     def _assign(self, now: float) -> None:
         """Give free places to those who wait for one, first those that had one (L2, L18)."""
@@ -536,7 +548,7 @@ class Dispatch:
             run.withdrawing = True
             self._actions.append(("withdraw", run))
 
-    # -- stopping (L15, L16) --------------------------------------------------------------------
+    # -- stopping (L15, L16) --
 
     def _over_limit(self, run: Run, now: float) -> None:
         limit = run.batch.options.time_limit
@@ -561,25 +573,25 @@ class Dispatch:
             return
         self._actions.append(("discard", run))
 
-    # -- losing (L22) -----------------------------------------------------------------------------
+    # -- losing (L22) --
 
     def _after_death(
         self, run: Run, touched: bool, reason: Callable[[str], WorkerLostError]
     ) -> None:
         """Settle what its worker died of; the rest runs elsewhere."""
         batch, cursor = run.batch, run.cursor
-        attempts = 1 + (batch.attempts if cursor == 0 else 0)
-        guilty = touched or attempts >= UNTOUCHED_DEATHS
         if cursor + 1 < run.end:
             self._requeue(batch.part(cursor + 1, run.end))
         if cursor == run.end:
             return  # it had answered everything
+        item = batch.part(cursor, cursor + 1)
+        item.deaths = touched + (batch.deaths if cursor == 0 else 0)
+        item.near_deaths = (not touched) + (batch.near_deaths if cursor == 0 else 0)
+        again = item.deaths <= batch.options.rerun_lost if touched else True
         if run.stopping or run.settled:
             self._settle_stopped(run)
-        elif not guilty or (touched and attempts <= batch.options.rerun_lost):
-            again = batch.part(cursor, cursor + 1)
-            again.attempts = attempts
-            self._requeue(again)
+        elif again and item.near_deaths < UNTOUCHED_DEATHS:
+            self._requeue(item)
         else:
             self.lost += 1
             self._settle(run, Failure(reason(_describe(run))))
@@ -609,7 +621,7 @@ class Dispatch:
         error.__cause__ = self.broken
         return error
 
-    # -- outcomes: the only ways out (L3) -----------------------------------------------------------
+    # -- outcomes: the only ways out (L3) --
 
     def _settle(self, run: Run, outcome: Any) -> None:
         self._settle_item(run.batch, run.cursor, outcome)
@@ -621,9 +633,7 @@ class Dispatch:
 
     def _fail(self, batch: Batch, error: Callable[[str, int], BaseException]) -> None:
         for offset in range(len(batch)):
-            self._settle_item(
-                batch, offset, Failure(error(batch.name, batch.first + offset))
-            )
+            self._settle_item(batch, offset, Failure(error(batch.name, batch.first + offset)))
 
     def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
         outcome.index = batch.first + offset
@@ -634,7 +644,7 @@ class Dispatch:
             self.failed += 1
         self._actions.append(("settle", batch.sink, outcome.index, outcome))
 
-    # -- ending -------------------------------------------------------------------------------------
+    # -- ending --
 
     def _maybe_end(self) -> None:
         """When closing and nothing is left to do: let the workers go, then say so."""
@@ -648,7 +658,7 @@ class Dispatch:
             self.ended = True
             self._actions.append(("closed",))
 
-    # -- small things ---------------------------------------------------------------------------------
+    # -- small things --
 
     def _next_number(self) -> int:
         self._numbers += 1

@@ -50,7 +50,7 @@ class Options:
         unknown = changes.keys() - set(self.__slots__)
         if unknown:
             known = ", ".join(self.__slots__)
-            raise TypeError(f"unknown option {sorted(unknown)[0]!r}: the options are {known}")
+            raise TypeError(f"unknown option {min(unknown)!r}: the options are {known}")
         values = {name: getattr(self, name) for name in self.__slots__}
         return Options(**{**values, **changes})
 

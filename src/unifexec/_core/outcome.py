@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from typing import Generic, NoReturn, TypeVar
 
     R_co = TypeVar("R_co", covariant=True)
-    _Base = Generic
 else:  # `typing` costs more than all of this package: nothing here needs it at run time
     from types import GenericAlias
 
     R_co = "R_co"
 
-    class _Base:
-        """Subscriptable, as ``Generic`` is."""
+    class Generic:
+        """Subscriptable, as ``typing.Generic`` is."""
 
         __slots__ = ()
         __class_getitem__ = classmethod(GenericAlias)
 
 
-class Success(_Base[R_co]):
+class Success(Generic[R_co]):
     """A task returned ``value``.
 
     Attributes:
@@ -49,9 +48,7 @@ class Success(_Base[R_co]):
     name: str
     seconds: float
 
-    def __init__(
-        self, value: R_co, index: int = 0, name: str = "", seconds: float = 0.0
-    ) -> None:
+    def __init__(self, value: R_co, index: int = 0, name: str = "", seconds: float = 0.0) -> None:
         self.value = value
         self.index = index
         self.name = name

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
         def stop_task(self, task: Task[Any]) -> bool:
             """Stop a running task, if that is possible; only posts."""
+            ...
 
         def check_alive(self) -> None:
             """Raise in a forked child: the executor, and its tasks, are not there."""
@@ -74,7 +75,7 @@ class Task(Future["R"]):
         self._callbacks: list[Callable[[Any], object]] | None = []
         self._awaiting: list[object] = []
 
-    # -- the table of states: used by the core ------------------------------------------
+    # -- the table of states: used by the core --
 
     def claim_batch(self, batch: object) -> int:
         """For `dispatch`: a task is a batch of one."""
@@ -142,7 +143,7 @@ class Task(Future["R"]):
             return self._outcome
         return Failure(cancelled_error(self.name), 0, self.name)
 
-    # -- for callers ----------------------------------------------------------------------
+    # -- for callers --
 
     def cancel(self) -> bool:
         """Cancel the task if it has not started.
@@ -252,7 +253,9 @@ class Task(Future["R"]):
             return
         self.check_blocking()
         if not _wait.block(self, self.done, timeout):
-            raise WaitTimeoutError(f"task {self.name!r} was not done within {timeout} s; it goes on")
+            raise WaitTimeoutError(
+                f"task {self.name!r} was not done within {timeout} s; it goes on"
+            )
 
     def check_blocking(self) -> None:
         """Raise if blocking this thread could never end."""

@@ -12,17 +12,17 @@ from functools import partial, update_wrapper
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
 from unifexec._core.collect import GatherTask, MapRun, Results
 from unifexec._core.dispatch import Batch
-from unifexec._core.options import Options
 from unifexec._core.task import Task
 from unifexec.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, Protocol
+    from typing import Any, Protocol, Unpack
 
     from unifexec._core.collect import MapHome
-    from unifexec.abc import Executor, Stats, Traits
+    from unifexec._core.options import Options
+    from unifexec.abc import Executor, OptionChanges, Stats, Traits
 
     class Room(MapHome, Protocol):
         """What the verbs ask of a backend."""
@@ -115,9 +115,9 @@ class Verbs(_Typed):
             check_callable(fn, "wrap")
             return update_wrapper(partial(self.submit, fn), fn)
 
-        def with_options(self, **options):
-            """Return a view of this executor; see `Executor.with_options`."""
-            return View(self, self._options.but(**options))
+    def with_options(self, **options: Unpack[OptionChanges]) -> View:
+        """Return a view of this executor; see `Executor.with_options`."""
+        return View(self, self._options.but(**options))
 
     def _submit(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -1,14 +1,14 @@
 """Telling: the table as text and as JSON, and a sentence for each row.
 
 The JSON is ``{"python", "cores", "rows": [{"key", "title", "items", "same_results",
-"advice", "cells": [{"executor", "seconds", "speedup", "best", "digest", "error"}]}]}``.
+"advice", "cells": [{"executor", "workers", "seconds", "speedup", "best", "digest", "error"}]}]}``.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from unifexec.compare.measure import Cell
@@ -16,12 +16,23 @@ if TYPE_CHECKING:
 
 CLEARLY = 1.15  # times faster: below that two executors are as good as each other
 
-WHY = {
-    "http": "the tasks only wait, and waiting overlaps where many may wait at once",
-    "parse": "Python code needs the GIL, so only processes use several cores",
-    "hash": "this native code releases the GIL, so threads use all cores without copying",
-    "tiny": "calls this small cost about as much to share out as to make",
-    "async": "coroutines that wait cost almost nothing side by side on one loop",
+
+class Reason(NamedTuple):
+    """Which executors should do well at a row, and why."""
+
+    kinds: tuple[str, ...]  # the simplest first: it is chosen among equals
+    why: str
+
+
+REASONS = {
+    "http": Reason(("thread", "async"), "tasks that only wait overlap, as many as have a worker"),
+    "parse": Reason(("process",), "Python code holds the GIL, and each process has its own"),
+    "hash": Reason(
+        ("thread", "async", "process"),
+        "this native code releases the GIL, so that threads use several cores too",
+    ),
+    "tiny": Reason(("serial",), "sharing out so small a call costs about as much as making it"),
+    "async": Reason(("async",), "waiting coroutines need no thread each"),
 }
 
 
@@ -36,35 +47,56 @@ def best_of(cells: list[Cell]) -> Cell | None:
 
 
 def advice(row: Row, cells: list[Cell]) -> str:
-    """What to choose, in plain words, from what was measured."""
-    best = best_of(cells)
-    serial = cells[0]
+    """What to choose, in plain words, from what was measured.
+
+    Among executors that were about equally fast, the one that should be is chosen. Where
+    what was measured is not what should be, that is said.
+    """
+    best, serial = best_of(cells), cells[0]
     if best is None:
         return "No executor could run this."
-    if best.kind == "serial" or (
-        not serial.error and serial.seconds < CLEARLY * best.seconds
-    ):
-        return f"Choose serial here: nothing was clearly faster ({WHY['tiny']})."
-    close = [
-        cell.kind
-        for cell in cells
-        if cell is not best and not cell.error and cell.seconds < CLEARLY * best.seconds
-    ]
-    also = f" ({' and '.join(close)} did as well)" if close else ""
-    times = serial.seconds / best.seconds if not serial.error else 0
-    return f"Choose {best.kind}{also}: {times:.1f} times as fast as serial; {WHY[row.key]}."
+    if len({cell.digest for cell in cells if not cell.error}) > 1:
+        return "The results differ: choose nothing before you know why."
+    close = {c.kind: c for c in cells if not c.error and c.seconds < CLEARLY * best.seconds}
+    reason = REASONS[row.key]
+    usual = [kind for kind in reason.kinds if kind in close]
+    if "serial" in close:
+        because = reason.why if "serial" in usual else f"usually it is {_or(reason.kinds)}"
+        return f"Choose serial: nothing was clearly faster here; {because}."
+    chosen = close[usual[0]] if usual else best
+    others = [kind for kind in close if kind != chosen.kind]
+    also = f" ({' and '.join(others)} did about as well)" if others else ""
+    fast = (
+        "" if serial.error else f", {serial.seconds / chosen.seconds:.1f} times as fast as serial"
+    )
+    because = reason.why if usual else f"but usually {_or(reason.kinds)}, since {reason.why}"
+    return f"Choose {chosen.kind}{also}{fast} with {_workers(chosen)}; {because}."
+
+
+def _or(kinds: tuple[str, ...]) -> str:
+    return " or ".join(kinds)
+
+
+def _workers(cell: Cell) -> str:
+    return f"{cell.workers} worker{'s' if cell.workers != 1 else ''}"
 
 
 def as_text(table: list[tuple[Row, list[Cell]]]) -> str:
     """The whole report."""
     lines = [
-        f"unifexec compare · {platform.python_implementation()} {platform.python_version()}"
-        f" · {os.cpu_count()} cores",
-        "seconds and speed-up over serial, on executors that are open and warm; * is the best",
+        (
+            f"unifexec compare · {platform.python_implementation()} {platform.python_version()}"
+            f" · {os.cpu_count()} cores"
+        ),
+        "seconds and speed-up over serial; * is the best; one run each, on executors whose",
+        "workers all run (at most 64 are warmed), so that their start is not in the time",
         "",
     ]
     kinds = [cell.kind for cell in table[0][1]] if table else []
     lines.append(f"{'work':36}" + "".join(f"{kind:>18}" for kind in kinds))
+    if table:
+        counts = "".join(f"{_workers(cell):>18}" for cell in table[0][1])
+        lines.append(f"{'':36}{counts}")
     for row, cells in table:
         best = best_of(cells)
         shown = "".join(f"{_cell(cell, cells[0], cell is best):>18}" for cell in cells)
@@ -106,10 +138,9 @@ def _row_data(row: Row, cells: list[Cell]) -> dict[str, Any]:
         "cells": [
             {
                 "executor": cell.kind,
+                "workers": cell.workers,
                 "seconds": None if cell.error else cell.seconds,
-                "speedup": None
-                if cell.error or serial.error
-                else serial.seconds / cell.seconds,
+                "speedup": None if cell.error or serial.error else serial.seconds / cell.seconds,
                 "best": cell is best,
                 "digest": cell.digest,
                 "error": cell.error,

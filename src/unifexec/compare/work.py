@@ -5,7 +5,7 @@ They import what they need when they run, so that a worker loads no more than it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,18 +56,29 @@ async def nap(milliseconds: int) -> int:
     return milliseconds
 
 
-class Row:
+def which_worker() -> int:
+    """The worker that runs this; slow enough that idle workers get theirs."""
+    import time
+
+    from unifexec import current_task
+
+    time.sleep(0.02)
+    task = current_task()
+    assert task is not None
+    return task.worker
+
+
+class Row(NamedTuple):
     """One kind of work: a function and its inputs."""
 
-    def __init__(self, key: str, title: str, fn: Callable[[Any], Any], items: list[Any]) -> None:
-        self.key = key
-        self.title = title
-        self.fn = fn
-        self.items = items
+    key: str
+    title: str
+    fn: Callable[[Any], Any]
+    items: list[Any]
 
 
 def rows(url: str, scale: float = 1.0) -> list[Row]:
-    """The five rows; ``scale`` 1.0 keeps serial below about 5 s each, less makes them smaller."""
+    """The five rows, for about 5 s in serial at most; a ``scale`` below 1.0 makes them smaller."""
     files = _library_files()
 
     def some(most: int) -> int:
@@ -78,7 +89,7 @@ def rows(url: str, scale: float = 1.0) -> list[Row]:
         Row("parse", "Python CPU work: parsing sources", count_nodes, (files * 10)[: some(300)]),
         Row("hash", "native CPU work: hashing files", hash_file, (files * 10)[: some(300)]),
         Row("tiny", "very many tiny calls", add_one, list(range(some(20_000)))),
-        Row("async", "coroutines that wait 1 ms", nap, [1] * some(2_000)),
+        Row("async", "coroutines that wait 2 ms", nap, [2] * some(1_800)),
     ]
 
 

@@ -46,7 +46,7 @@ def conformance(factory: Callable[..., Executor], **options: Any) -> type:
         life.Life,
     )
 
-    def make(cls: type, max_workers: int = 2, **more: Any) -> Executor:
+    def make(cls: type, /, max_workers: int = 2, **more: Any) -> Executor:
         return factory(max_workers=max_workers, **options, **more)
 
     body = {"make": classmethod(make), "__doc__": f"The laws, for {factory!r}."}

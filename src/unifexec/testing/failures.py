@@ -59,7 +59,9 @@ class Failures(Suite):
 
     @BOTH
     @pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
-    def test_L13_stop_iteration_ends_nothing(self, ex: Any, caller: Any, fn: Any, kind: Any) -> None:
+    def test_L13_stop_iteration_ends_nothing(
+        self, ex: Any, caller: Any, fn: Any, kind: Any
+    ) -> None:
         """It becomes ``RuntimeError`` with it as the cause, as PEP 479."""
         seen, error = caller.items_until_error(ex.map(fn, [kind("stop")]))
         assert (seen, type(error)) == ([], RuntimeError)
@@ -99,16 +101,13 @@ class Failures(Suite):
                 pulled.append(x)
                 yield x
 
-        with self.make(2) as ex:
-            with pytest.raises(ZeroDivisionError):
-                list(ex.map(tasks.reciprocal, inputs()))
+        with self.make(2) as ex, pytest.raises(ZeroDivisionError):
+            list(ex.map(tasks.reciprocal, inputs()))
         assert len(pulled) < 100_000
 
     def test_L14_unordered_map_raises_one_of_the_failures(self, ex: Any, caller: Any) -> None:
         """The first in time."""
-        seen, error = caller.items_until_error(
-            ex.map(tasks.reciprocal, [1, 0, 2], ordered=False)
-        )
+        seen, error = caller.items_until_error(ex.map(tasks.reciprocal, [1, 0, 2], ordered=False))
         assert isinstance(error, ZeroDivisionError)
         assert set(seen) <= {1.0, 0.5}
 
@@ -136,9 +135,7 @@ class Failures(Suite):
 
     def test_L14_gather_return_gives_outcomes(self, ex: Any, caller: Any) -> None:
         """One for each task, in call order, at its position."""
-        joined = ex.gather(
-            *[ex.submit(tasks.reciprocal, x) for x in (1, 0, 2)], errors="return"
-        )
+        joined = ex.gather(*[ex.submit(tasks.reciprocal, x) for x in (1, 0, 2)], errors="return")
         outcomes = caller.value(joined)
         assert [type(outcome) for outcome in outcomes] == [Success, Failure, Success]
         assert [outcome.index for outcome in outcomes] == [0, 1, 2]

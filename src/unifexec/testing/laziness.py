@@ -67,7 +67,7 @@ class Laziness(Suite):
             if ex.traits.kind == "serial":
                 return
             results = ex.map(tasks.touch, [str(tmp_path)] * 3, range(3))
-            wait_until(lambda: (tmp_path / "2").exists())
+            wait_until((tmp_path / "2").exists)
             assert list(results) == ["0", "1", "2"]
 
     def test_L06_two_maps_overlap(self, ex: Any) -> None:

@@ -24,11 +24,11 @@ async def keep_async(x: Any) -> Any:
     return x
 
 
-def invert(x: Any) -> float:
+def invert(x: Any) -> Any:
     return 1 / x
 
 
-async def invert_async(x: Any) -> float:
+async def invert_async(x: Any) -> Any:
     await anyio.sleep(0)
     return 1 / x
 

@@ -41,14 +41,18 @@ class Results(Suite):
         """Positional and keyword arguments, also those with names of our own."""
         assert ex.submit(tasks.add, 1, 2, self=3, fn=4, timeout=5).result(PATIENCE) == 15
 
+    def test_L01_max_workers_is_readable(self, ex: Any) -> None:
+        """As the standard library's is; existing libraries read it."""
+        assert isinstance(ex._max_workers, int)
+
     def test_L01_it_is_an_executor(self, ex: Any) -> None:
         """Of our protocol and of the standard library; its tasks are futures."""
-        assert isinstance(ex, Executor)
         assert isinstance(ex, concurrent.futures.Executor)
         task = ex.submit(tasks.double, 1)
         assert isinstance(task, Task)
         assert isinstance(task, concurrent.futures.Future)
-        assert isinstance(ex._max_workers, int)
+        protocol: type = Executor
+        assert isinstance(ex, protocol)
 
     @pytest.mark.parametrize("chunksize", [None, 1, 7, 1000])
     def test_L02_map_yields_in_input_order(self, ex: Any, caller: Any, chunksize: Any) -> None:
@@ -72,9 +76,7 @@ class Results(Suite):
     def test_L03_every_task_has_exactly_one_outcome(self, tmp_path: Any) -> None:
         """A thousand calls, each run once, each answered once."""
         with self.make(2) as ex:
-            outcomes = list(
-                ex.map(tasks.touch, [str(tmp_path)] * 200, range(200), errors="return")
-            )
+            outcomes = list(ex.map(tasks.touch, [str(tmp_path)] * 200, range(200), errors="return"))
         assert [outcome.index for outcome in outcomes] == list(range(200))
         assert [(tmp_path / str(x)).read_text() for x in range(200)] == ["x"] * 200
 

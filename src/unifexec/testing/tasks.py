@@ -153,7 +153,7 @@ def who_am_i() -> tuple[str, int, bool]:
     """What the current task knows of itself."""
     task = current_task()
     assert task is not None
-    return task.name, task.index, 0 <= task.worker
+    return task.name, task.index, task.worker >= 0
 
 
 def count_down(executor: Any, depth: int) -> int:

@@ -1,0 +1,63 @@
+"""One fault for each rule that the core decides, planted in its source one at a time.
+
+A fault is a piece of the source and what stands there instead. If the piece is not found
+exactly once, the fault is out of date, and its test says so.
+"""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+from typing import NamedTuple
+
+from unifexec._core import dispatch
+
+
+class Fault(NamedTuple):
+    name: str
+    laws: str
+    old: str
+    new: str
+
+
+FAULTS = [
+    Fault("last in, first out", "L2", "self._send(self.queue.popleft(), worker, now)", "self._send(self.queue.pop(), worker, now)"),
+    Fault("an outcome is lost", "L3", "            self._settle(run, self._judge(run, outcome))\n", "            self._settle(run, self._judge(run, outcome)) if run.number % 7 else None\n"),
+    Fault("late answers count", "L3", "        if not run.settled:\n            self._settle(run, self._judge", "        if True:\n            self._settle(run, self._judge"),
+    Fault("answers of the given-up count", "L3", "        self.abandoned.add(number)\n        self._leave(run)\n", "        self.abandoned.add(number)\n        self.active -= 1\n"),
+    Fault("unwanted items start", "L8 L14", "        wanted = batch.sink.claim_batch(batch)\n        if wanted < len(batch):", "        wanted = batch.sink.claim_batch(batch) and len(batch)\n        if wanted < len(batch):"),
+    Fault("cancelled tasks start", "L15", "        return wanted > 0\n", "        return True\n"),
+    Fault("slow items hold others up", "L10", '            if what == "patience":\n                self._withdraw(run)', '            if what == "patience":\n                pass'),
+    Fault("withdrawn items vanish", "L3 L10", "            self._requeue(run.batch.part(run.end, end))\n", "            pass\n"),
+    Fault("limits are not kept", "L16", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
+    Fault("a limit hits the next item", "L16", "            if run is None or run.cursor != offset:\n                continue  # it was", "            if run is None:\n                continue  # it was"),
+    Fault("giving up gives no place back", "L16", "        self.abandoned.add(number)\n        self._leave(run)\n        run.worker.runs.remove(run)\n", "        self.abandoned.add(number)\n        del self.runs[number]\n        run.worker.runs.remove(run)\n"),
+    Fault("giving up loses those behind", "L3 L16", "            self._requeue(run.batch.part(run.cursor + 1, run.end))\n        self._rest(run.worker, now)", "            pass\n        self._rest(run.worker, now)"),
+    Fault("a waiting task keeps its place", "L18", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
+    Fault("a place is never given back", "L18", "        self.returning.append(run)\n", "        pass\n"),
+    Fault("a place is given twice", "L18", "        run.aside = False\n        self.active += 1\n", "        run.aside = False\n"),
+    Fault("more run than may", "L18", "        while self.active < self.limits.max_workers:", "        while self.active <= self.limits.max_workers:"),
+    Fault("closing loses the queue", "L20", "            for batch in batches:\n                self._requeue(batch)  # which fails it\n", "            pass\n"),
+    Fault("cancelled work comes back after closing", "L20", "        if self._cancelling:\n            self._fail(batch, _cancelled_error)\n        else:", "        if self._cancelling:\n            pass\n        else:"),
+    Fault("closed too early", "L21", "        if not self.closing or self.ended or self.queue or self.runs or self.sources:", "        if not self.closing or self.ended or self.queue or self.sources:"),
+    Fault("maps are not waited for", "L8 L21", "        if not self.closing or self.ended or self.queue or self.runs or self.sources:", "        if not self.closing or self.ended or self.queue or self.runs:"),
+    Fault("it never closes", "L21", '            self._actions.append(("closed",))', "            pass"),
+    Fault("the rest of a dead worker's batch is lost", "L22", "            self._requeue(batch.part(cursor + 1, run.end))\n        if cursor == run.end:", "            pass\n        if cursor == run.end:"),
+    Fault("the innocent is lost too", "L22", "if touched else True", "if touched else False"),
+    Fault("deaths of others use up its reruns", "L22", "        item.deaths = touched +", "        item.deaths = 1 +"),
+    Fault("what was lost runs again unasked", "L3 L22", "item.deaths <= batch.options.rerun_lost", "item.deaths <= batch.options.rerun_lost + 1"),
+    Fault("what was lost is never run again", "L22", "item.deaths <= batch.options.rerun_lost", "item.deaths <= 0"),
+    Fault("no new worker for a dead one", "L22", "        worker = self.workers.pop(number, None)\n", "        worker = self.workers.get(number)\n"),
+    Fault("sent to a dead worker", "L22", "        if worker in self.idle:\n            self.idle.remove(worker)\n        return worker\n", "        return worker\n"),
+    Fault("a failed initializer leaves tasks waiting", "L22", "        for batch in batches:\n            self._fail(batch, self._initializer_error)\n", "        pass\n"),
+    Fault("workers stay beyond their share", "lifecycle", "        if most is not None and worker.tasks >= most:", "        if most is not None and worker.tasks > most + 1:"),
+]  # fmt: skip
+
+
+def planted(fault: Fault) -> types.ModuleType:
+    """The decision core with one fault."""
+    source = Path(dispatch.__file__).read_text(encoding="utf-8")
+    assert source.count(fault.old) == 1, f"the fault {fault.name!r} is out of date"
+    module = types.ModuleType("faulty_dispatch")
+    exec(compile(source.replace(fault.old, fault.new), "faulty_dispatch.py", "exec"), vars(module))
+    return module
