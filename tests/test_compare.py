@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from .faults.programs import children_of, is_running, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 COMMAND = [sys.executable, "-m", "unifexec", "compare"]
 
@@ -67,6 +70,48 @@ def test_an_executor_that_fails_shows_its_error() -> None:
     assert "same results: no" in text
 
 
+def test_a_cell_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that hangs ends its cell with an error, long before the work would end."""
+    monkeypatch.setattr(measure, "CELL_SECONDS", 0.5)
+    row = work.Row("tiny", "a row that hangs", _hang_at_three, [0, 1, 2, 2, 3, 2])
+    start = time.monotonic()
+    cells = [measure.measure(kind, row, 2) for kind in ("process", "async")]
+    assert all("WaitTimeoutError" in (cell.error or "") for cell in cells)
+    assert time.monotonic() - start < 20
+
+
+async def _hang_at_three(x: int) -> int:
+    await asyncio.sleep(60 if x == 3 else 0)
+    return x
+
+
+def _cells(**seconds: float) -> list[measure.Cell]:
+    return [measure.Cell(kind, 2, value, "same") for kind, value in seconds.items()]
+
+
+def test_advice_follows_what_was_measured() -> None:
+    """The usual choice among equals; else the fastest, and that this is not the usual."""
+    row = work.Row("hash", "", str, [1])
+    told = report.advice(row, _cells(serial=2.0, thread=1.1, process=1.0))
+    assert told.startswith("Choose thread (process did about as well), 1.8 times")
+    row = row._replace(key="parse")
+    told = report.advice(row, _cells(serial=2.0, thread=0.5, process=1.0))
+    assert told.startswith("Choose thread, 4.0 times")
+    assert "but usually process" in told
+    assert report.advice(row, _cells(serial=1.0, process=0.95)).startswith("Choose serial")
+
+
+def test_results_that_differ_get_no_advice() -> None:
+    """Between executors or between rounds: a changed result is never called the same."""
+    serial, process = _cells(serial=2.0, process=1.0)
+    other = process._replace(digest="other")
+    row = work.Row("parse", "", str, [1])
+    assert "differ" in report.advice(row, [serial, other])
+    assert not report.same_results([serial, other])
+    assert measure.better(process, other).error == "the results of two rounds differ"
+    assert measure.better(process, process._replace(seconds=0.5)).seconds == 0.5
+
+
 def _raise_in_a_worker(x: int) -> int:
     raise ValueError("broken")
 
@@ -76,10 +121,23 @@ def test_ctrl_c_ends_it_cleanly() -> None:
     process = subprocess.Popen(
         COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert wait_for(lambda: children_of(process.pid), 20)
-    time.sleep(0.3)  # somewhere in the middle of its work, wherever that is
+    assert wait_for(lambda: len(children_of(process.pid)) >= 2, 30)  # server and a worker
     children = children_of(process.pid)
     os.kill(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, "Traceback" in errors) == (130, False)
+    assert wait_for(lambda: not any(map(is_running, children)), 5)
+
+
+def test_killed_it_leaves_nothing_behind() -> None:
+    """The server and the workers go with their parent, however it dies."""
+    process = subprocess.Popen(
+        [*COMMAND, "--only", "parse"], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert wait_for(lambda: len(children_of(process.pid)) >= 2, 30)  # server and a worker
+        children = children_of(process.pid)
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
     assert wait_for(lambda: not any(map(is_running, children)), 5)

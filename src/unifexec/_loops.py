@@ -169,6 +169,15 @@ class Loop:
         self._thread.join()
 
 
+def run_here(backend: str, awaitable: Awaitable[Any]) -> Any:
+    """Run an awaitable on a loop of its own, in this thread."""
+
+    async def wait_for_it() -> Any:
+        return await awaitable
+
+    return anyio.run(wait_for_it, backend=backend)
+
+
 def _name_the_loop(context: Context) -> None:
     """Make a context that came from elsewhere tell the truth about where it runs.
 

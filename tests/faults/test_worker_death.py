@@ -153,12 +153,13 @@ def test_L22_death_while_reading_a_large_argument(executor: ProcessExecutor) -> 
     assert executor.submit(jobs.square, 6).result(30) == 36
 
 
-def test_L22_all_workers_at_once() -> None:
+def test_L22_all_workers_at_once(tmp_path: Path) -> None:
     """Every worker dies at the same time: each costs the one task it ran."""
     with ProcessExecutor(3) as executor:
-        doomed = [executor.submit(jobs.spin, 30) for _ in range(3)]
+        marks = [tmp_path / str(x) for x in range(3)]
+        doomed = [executor.submit(jobs.sleep_with_finally, 30, str(mark)) for mark in marks]
         waiting = [executor.submit(jobs.square, x) for x in range(10)]
-        assert wait_for(lambda: executor.stats().running == 3)
+        assert wait_for(lambda: all(mark.exists() for mark in marks))
         pids = [worker.pid for worker in executor.stats().workers]
         for pid in pids:
             assert pid is not None

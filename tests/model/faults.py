@@ -32,7 +32,6 @@ FAULTS = [
     Fault("limits are not kept", "L16", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
     Fault("a limit hits the next item", "L16", "            if run is None or run.cursor != offset:\n                continue  # it was", "            if run is None:\n                continue  # it was"),
     Fault("giving up gives no place back", "L16", "        self.abandoned.add(number)\n        self._leave(run)\n        run.worker.runs.remove(run)\n", "        self.abandoned.add(number)\n        del self.runs[number]\n        run.worker.runs.remove(run)\n"),
-    Fault("giving up loses those behind", "L3 L16", "            self._requeue(run.batch.part(run.cursor + 1, run.end))\n        self._rest(run.worker, now)", "            pass\n        self._rest(run.worker, now)"),
     Fault("a waiting task keeps its place", "L18", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
     Fault("a place is never given back", "L18", "        self.returning.append(run)\n", "        pass\n"),
     Fault("a place is given twice", "L18", "        run.aside = False\n        self.active += 1\n", "        run.aside = False\n"),

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from unifexec import WorkerLostError
+from unifexec import ExecutorClosedError, TimeLimitError, WorkerLostError
 from unifexec._core import dispatch as real
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
@@ -22,7 +22,7 @@ picks = st.integers(0, 1000)
 options = st.builds(
     Options,
     time_limit=st.sampled_from([None, None, 1.0]),
-    rerun_lost=st.sampled_from([0, 0, 1]),
+    rerun_lost=st.sampled_from([0, 1]),
     abort=st.sampled_from([True, True, False]),
 )
 
@@ -142,6 +142,8 @@ class DispatchMachine(RuleBasedStateMachine):
             assert sink.number > self.last_first_send, "not first in first out"
             self.last_first_send = sink.number
             self.sent_before.add(sink)
+        if isinstance(sink, FakeMap):
+            assert run.batch.first + len(run.batch) <= sink.stop, "sent what is not wanted"
         if worker is None:
             assert run.worker.number in self.dead_but_unknown(), "sent to nobody"
             return
@@ -149,6 +151,8 @@ class DispatchMachine(RuleBasedStateMachine):
         assert not worker.told_to_stop, "sent to a worker that is leaving"
         busy = [t for t in worker.trips if t.has_work() and not t.abandoned and not t.waiting]
         assert not busy, "sent to a busy worker"
+        most = self.dispatch.limits.max_tasks_per_child
+        assert most is None or worker.core.tasks < most, "sent to one that had its share"
         worker.trips.append(Trip(run))
 
     def dead_but_unknown(self) -> set[int]:
@@ -187,6 +191,7 @@ class DispatchMachine(RuleBasedStateMachine):
             self.post("discarded", run.number)
 
     def do_stop(self, worker: Any) -> None:
+        assert not worker.runs, "told to leave over its work"
         if worker.number in self.workers:
             self.workers[worker.number].told_to_stop = True
 
@@ -224,6 +229,10 @@ class DispatchMachine(RuleBasedStateMachine):
         assert key in self.accepted, "an outcome for nobody"
         assert key not in self.outcomes, "two outcomes"
         self.outcomes[key] = outcome
+        error = outcome.error if isinstance(outcome, Failure) else None
+        assert not isinstance(error, ExecutorClosedError), "accepted, and refused"
+        if isinstance(error, TimeLimitError):
+            assert self.limited[key] <= self.now, "over a limit that was not its own"
         if isinstance(outcome, Failure) and isinstance(outcome.error, WorkerLostError):
             reruns = outcome.error.reruns  # type: ignore[attr-defined]
             assert self.touched_deaths.get(key, 0) == reruns + 1, "lost for no death of its own"
@@ -262,6 +271,15 @@ class DispatchMachine(RuleBasedStateMachine):
         if ends:
             self.end_map(sink)
 
+    @rule(pick=picks, size=st.integers(1, 4), opts=options)
+    def submit_more(self, pick: int, size: int, opts: Options) -> None:
+        """A map that is open goes on, also while the executor is closing."""
+        if self.open_maps:
+            ordered = sorted(self.open_maps, key=lambda sink: sink.number)
+            sink = ordered[pick % len(ordered)]
+            self.accept(sink, size, opts, sink.submitted)
+            sink.submitted += size
+
     def end_map(self, sink: Any) -> None:
         self.open_maps.discard(sink)
         self.post("source_ended", sink)
@@ -297,7 +315,7 @@ class DispatchMachine(RuleBasedStateMachine):
         if trips:
             self.post("abort", trips[pick % len(trips)].run.batch.sink)
 
-    @rule(cancel=st.booleans(), abort=st.booleans(), really=st.integers(0, 9))
+    @rule(cancel=st.booleans(), abort=st.booleans(), really=st.integers(0, 4))
     def close(self, cancel: bool, abort: bool, really: int) -> None:
         """At any moment, but not too soon in most programs."""
         if really == 0:
@@ -317,7 +335,7 @@ class DispatchMachine(RuleBasedStateMachine):
             self.workers[number].ready = True
             self.post("ready", number)
 
-    @rule(pick=picks, really=st.integers(0, 14))
+    @rule(pick=picks, really=st.integers(0, 3))
     def fail_to_initialize(self, pick: int, really: int) -> None:
         starting = [n for n, w in self.workers.items() if not w.ready]
         if starting and really == 0:
@@ -490,6 +508,13 @@ class DispatchMachine(RuleBasedStateMachine):
         self.time_passes(seconds)
         self.all_goes_on(True)
         self.time_passes(0.6)
+
+    @rule(pick=picks)
+    def die_before_work(self, pick: int) -> None:
+        """Something was sent, and not touched, when its worker dies."""
+        self.all_goes_on(False)
+        self.die(pick)
+        self.all_goes_on(False)
 
     @rule(pick=picks)
     def die_over_work(self, pick: int) -> None:

@@ -57,6 +57,12 @@ def stop_at_first(machine: type[DispatchMachine]) -> type[DispatchMachine]:
             except Exception as error:
                 raise Caught from error
 
+        def time_passes(self, seconds: float) -> None:
+            try:
+                super().time_passes(seconds)
+            except Exception as error:
+                raise Caught from error
+
         def start(self, trip: object) -> None:
             try:
                 super().start(trip)

@@ -175,8 +175,16 @@ class AsyncRoom(Room):
         if is_coroutine_function(work.fn):
             self._start_job(run, context, lambda: work.fn(*args, **kwargs), 0.0)
         else:
-            run.carried.lane = lane = self._idle_lanes.pop() if self._idle_lanes else self._lane()
-            lane.put(lambda: self._call(run, context, work.fn, args, kwargs))
+            self._put_in_a_lane(run, lambda: self._call(run, context, work.fn, args, kwargs))
+
+    def _put_in_a_lane(self, run: Run, call: Callable[[], object]) -> None:
+        try:
+            lane = self._idle_lanes.pop() if self._idle_lanes else self._lane()
+        except RuntimeError:  # no new threads: the interpreter is shutting down
+            call()
+        else:
+            run.carried.lane = lane
+            lane.put(call)
 
     def _lane(self) -> Lane:
         number = len(self._lane_threads)
@@ -192,9 +200,9 @@ class AsyncRoom(Room):
     def _called(self, run: Run, succeeded: bool, value: Any, seconds: float, now: float) -> None:
         """A plain function returned; on the loop."""
         lane, run.carried.lane = run.carried.lane, None
-        if lane.thread in self._lane_threads:
+        if lane is not None and lane.thread in self._lane_threads:
             self._idle_lanes.append(lane)
-        else:  # it was given up
+        elif lane is not None:  # it was given up
             lane.end()
         if isinstance(value, Unawaited):
 

@@ -66,9 +66,12 @@ class Lane:
 
     def _run_awaitable(self, awaitable: Awaitable[Any], context: Context) -> Any:
         if self._loop is None:
-            from unifexec._loops import Loop
+            from unifexec._loops import Loop, run_here
 
-            self._loop = Loop(self._async_backend, self.thread.name + "-loop")
+            try:
+                self._loop = Loop(self._async_backend, self.thread.name + "-loop")
+            except RuntimeError:  # no new threads: the interpreter is shutting down
+                return run_here(self._async_backend, awaitable)
         return self._loop.run(self._running, awaitable, context, self._job_started)
 
     def _job_started(self, job: Job) -> None:

@@ -171,7 +171,7 @@ class Room:
         """
         if self._asleep:
             self.wake()
-        elif not self._carrying and self.needs_carrier():
+        elif not self._carrying and not _ending and self.needs_carrier():
             threading.Thread(target=self._become_carrier, name=self.name, daemon=True).start()
 
     def wake(self) -> None:
@@ -185,6 +185,10 @@ class Room:
     def needs_carrier(self) -> bool:
         """Whether a thread of our own is to be the carrier."""
         return True
+
+    def lives(self) -> bool:
+        """Whether there is something to finish at the end of the program."""
+        return self._carrying and not self.closed
 
     def _become_carrier(self) -> None:
         """Carry, unless another thread was first.
@@ -543,8 +547,12 @@ class Callbacks:
         return threading.current_thread() is self._thread
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._serve, name="unifexec-callbacks", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._serve, name="unifexec-callbacks", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down: `flush` will call
+            return
+        self._thread = thread
 
     def _serve(self) -> None:
         while True:
@@ -553,10 +561,17 @@ class Callbacks:
 
     def flush(self) -> None:
         """Wait until all calls made so far have run."""
-        if self._thread is not None and not self.is_me():
+        if self._thread is None:
+            while not self._calls.empty():
+                for call in self._calls.get():
+                    call()
+        elif not self.is_me():
             done: SimpleQueue[None] = SimpleQueue()
             self._calls.put([lambda: done.put(None)])
-            done.get(timeout=5)
+            try:
+                done.get(timeout=5)
+            except Empty:  # a slow callback delays only callbacks
+                pass
 
 
 callbacks = Callbacks()
@@ -600,7 +615,8 @@ def _code_of(handler: Any) -> Any:
 # -- the end of the program (L20) --
 
 _rooms: WeakSet[Room] = WeakSet()
-_exiting = False
+_ending = False  # the program ends: no carrier begins any more
+_exiting = False  # and what was accepted is done
 
 
 def _remember(room: Room) -> None:
@@ -615,10 +631,11 @@ def _remember(room: Room) -> None:
 
 def _close_all() -> None:
     """Complete what was accepted; after Ctrl-C, stop it instead."""
-    global _exiting
+    global _ending, _exiting
+    _ending = True
     ended_by = getattr(sys, "last_type", None)
     interrupted = ended_by is not None and issubclass(ended_by, KeyboardInterrupt)
-    rooms = [room for room in _rooms if not room.closed and room._forks == _wait.forks()]
+    rooms = [room for room in _rooms if room.lives() and room._forks == _wait.forks()]
     try:
         _finish(rooms, interrupted)
     except KeyboardInterrupt:

@@ -73,6 +73,10 @@ class SerialRoom(Room):
             best_for="debugging, tests, and as the reference of the others",
         )
 
+    def lives(self) -> bool:
+        """There may be maps that nobody has read."""
+        return not self.closed
+
     def post(self, event: Callable[..., object], *args: Any) -> None:
         """Decide at once; then act, in this thread."""
         with self._deciding:

@@ -20,6 +20,7 @@ from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import CurrentTask, presentable
+from unifexec.errors import ExecutorClosedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.dispatch import Batch, Run, Worker
     from unifexec._core.task import Task
     from unifexec._worker import Gate
     from unifexec.abc import Traits
@@ -78,6 +79,7 @@ class ThreadRoom(Room):
         self._lane_name = name
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._waiting_lanes: SimpleQueue[Lane] = SimpleQueue()
         self.gate: Gate | None = None  # in a worker process: its one place
 
     @property
@@ -118,17 +120,50 @@ class ThreadRoom(Room):
         """The lanes; those given up are not among them."""
         return self._threads
 
+    def submit_batch(self, batch: Batch) -> None:
+        """Accept a batch; its thread is started here, as in the standard library.
+
+        An interpreter that shuts down starts no more threads (from 3.12 on), and may do so
+        before the carrier comes to it.
+        """
+        if len(self._threads) < self.max_workers and not self.dispatch.idle:
+            self._waiting_lanes.put(self._new_lane())
+        super().submit_batch(batch)
+
     # -- actions --
 
     def do_spawn(self, worker: Worker) -> None:
         """Make a worker: one lane, and later spare ones for tasks that wait."""
-        worker.carried = [self._new_lane(worker)]
-        worker.carried[0].put(lambda: self._set_up(worker))
+        try:
+            lane = self._lane()
+        except RuntimeError:  # no new threads: the interpreter is shutting down
+            self.post(self._go_on_without, worker)
+            return
+        worker.carried = [lane]
+        lane.put(lambda: self._set_up(worker))
 
-    def _new_lane(self, worker: Worker) -> Lane:
-        lane = Lane(f"{self._lane_name}-{worker.index}", self.setup.async_backend)
+    def _go_on_without(self, worker: Worker, now: float) -> None:
+        self.dispatch.limits.max_workers = max(1, len(self.dispatch.workers) - 1)
+        self.dispatch.gone(worker.number, now)
+
+    def _lane(self) -> Lane:
+        """One that waits, or a new one."""
+        try:
+            return self._waiting_lanes.get_nowait()
+        except Empty:
+            return self._new_lane()
+
+    def _new_lane(self) -> Lane:
+        name = f"{self._lane_name}-{len(self._threads)}"
+        lane = Lane(name, self.setup.async_backend)
         self._threads.append(lane.thread)
         return lane
+
+    def do_closed(self) -> None:
+        """Nothing is left: lanes that nobody took may go."""
+        while not self._waiting_lanes.empty():
+            self._waiting_lanes.get().end()
+        super().do_closed()
 
     def _set_up(self, worker: Worker) -> None:
         try:
@@ -146,14 +181,21 @@ class ThreadRoom(Room):
         """Run a batch on an idle lane of its worker, or on a spare one (L18)."""
         busy = {other.carried.lane for other in run.worker.runs if other.carried is not None}
         idle = [lane for lane in run.worker.carried if lane not in busy]
-        if idle:
-            lane = idle[0]
-        else:
-            lane = self._new_lane(run.worker)
-            lane.put(self.setup.initialize)
-            run.worker.carried.append(lane)
+        try:
+            lane = idle[0] if idle else self._spare_lane(run.worker)
+        except RuntimeError as error:  # no new threads: the interpreter is shutting down
+            refused = [Failure(ExecutorClosedError(str(error))) for _ in run.batch.items]
+            self.post(self.dispatch.answered, run.number, refused)
+            return
         run.carried = Trip(len(run.batch), lane)
         lane.put(lambda: self._travel(run))
+
+    def _spare_lane(self, worker: Worker) -> Lane:
+        """One more thread of a worker whose others wait, or were given up."""
+        lane = self._lane()
+        lane.put(self.setup.initialize)
+        worker.carried.append(lane)
+        return lane
 
     def do_withdraw(self, run: Run) -> None:
         """Take back what has not started, and hand over what is done."""
@@ -180,9 +222,6 @@ class ThreadRoom(Room):
         run.worker.carried.remove(lane)
         self._threads.remove(lane.thread)
         lane.end()
-        if not run.worker.carried:
-            run.worker.carried.append(self._new_lane(run.worker))
-            run.worker.carried[0].put(self.setup.initialize)
         self.post(self.dispatch.discarded, run.number)
 
     def do_stop(self, worker: Worker) -> None:

@@ -336,7 +336,10 @@ class Dispatch:
         self._maybe_end()
 
     def discarded(self, number: int, now: float) -> None:
-        """A run was given up: it goes on by itself, out of our sight, and is counted."""
+        """A run was given up: it goes on by itself, out of our sight, and is counted.
+
+        The items behind it are back already: they were withdrawn when it was told to stop.
+        """
         run = self.runs.get(number)
         if run is None:
             return
@@ -344,8 +347,6 @@ class Dispatch:
         self._leave(run)
         run.worker.runs.remove(run)
         self._settle_stopped(run)
-        if run.cursor + 1 < run.end:
-            self._requeue(run.batch.part(run.cursor + 1, run.end))
         self._rest(run.worker, now)
         self._assign(now)
         self._maybe_end()

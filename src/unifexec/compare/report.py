@@ -88,8 +88,8 @@ def as_text(table: list[tuple[Row, list[Cell]]]) -> str:
             f"unifexec compare · {platform.python_implementation()} {platform.python_version()}"
             f" · {os.cpu_count()} cores"
         ),
-        "seconds and speed-up over serial; * is the best; one run each, on executors whose",
-        "workers all run (at most 64 are warmed), so that their start is not in the time",
+        "seconds and speed-up over serial; * is the best. Each is the better of two rounds, on",
+        "executors whose workers all run (at most 64 are warmed): their start is not in the time",
         "",
     ]
     kinds = [cell.kind for cell in table[0][1]] if table else []

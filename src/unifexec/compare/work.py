@@ -85,11 +85,11 @@ def rows(url: str, scale: float = 1.0) -> list[Row]:
         return max(4, int(most * scale))
 
     return [
-        Row("http", "waiting: HTTP requests, 20 ms each", fetch, [url] * some(80)),
-        Row("parse", "Python CPU work: parsing sources", count_nodes, (files * 10)[: some(300)]),
-        Row("hash", "native CPU work: hashing files", hash_file, (files * 10)[: some(300)]),
-        Row("tiny", "very many tiny calls", add_one, list(range(some(20_000)))),
-        Row("async", "coroutines that wait 2 ms", nap, [2] * some(1_800)),
+        Row("http", "waiting: HTTP requests, 20 ms each", fetch, [url] * some(60)),
+        Row("parse", "Python CPU work: parsing sources", count_nodes, (files * 10)[: some(150)]),
+        Row("hash", "native CPU work: hashing files", hash_file, (files * 10)[: some(150)]),
+        Row("tiny", "very many tiny calls", add_one, list(range(some(10_000)))),
+        Row("async", "coroutines that wait 1 ms", nap, [1] * some(2_000)),
     ]
 
 

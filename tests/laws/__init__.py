@@ -1,0 +1,1 @@
+"""Each law, the test that shows it, and a fault that the test must see."""

@@ -1,0 +1,54 @@
+"""law -> test -> planted fault: a row for each law. ``nox -s laws`` runs it.
+
+A fault is a piece of the source and what stands there instead; the named test must fail with
+it. The rules that the decision core alone decides have their faults in `tests/model/faults.py`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SUITE = "tests/test_conformance.py"
+DEATH = "tests/faults/test_worker_death.py"
+SERIAL = "tests/faults/test_serialisation.py"
+LIMITS = "tests/faults/test_limits.py"
+ENDINGS = "tests/faults/test_endings.py"
+
+
+class Row(NamedTuple):
+    law: str
+    test: str
+    file: str
+    old: str
+    new: str
+
+
+ROWS = [
+    Row("L1", f"{SUITE}::TestThread::test_L01_a_lambda_that_returns_an_awaitable_is_awaited", "_running.py", '    return hasattr(type(value), "__await__")\n', "    return False\n"),
+    Row("L2", f"{SUITE}::TestThread::test_L02_tasks_start_first_in_first_out", "_core/dispatch.py", "self._send(self.queue.popleft(), worker, now)", "self._send(self.queue.pop(), worker, now)"),
+    Row("L3", f"{DEATH}::test_L22_death_in_the_middle_of_a_batch", "_core/dispatch.py", "            self._requeue(batch.part(cursor + 1, run.end))\n        if cursor == run.end:", "            pass\n        if cursor == run.end:"),
+    Row("L4", f"{SUITE}::TestThread::test_L04_strict_as_in_zip", "_core/verbs.py", "strict=strict)", "strict=False)"),
+    Row("L5", f"{SUITE}::TestThread::test_L05_buffersize_bounds_what_is_pulled", "_core/collect.py", "            return self._buffersize\n        if not self.home.eager", "            return self._buffersize + 1\n        if not self.home.eager"),
+    Row("L6", f"{SUITE}::TestThread::test_L06_work_starts_at_the_call", "_core/collect.py", "        if self.home.eager or self._buffersize is not None:", "        if self._buffersize is not None:"),
+    Row("L7", f"{SUITE}::TestThread::test_L07_inputs_are_pulled_by_the_caller", "_core/collect.py", '        """For `dispatch`: keep an outcome, and tell the consumer if it waits for this one."""\n', "        self.refill()\n"),
+    Row("L8", f"{SUITE}::TestThread::test_L08_an_unstarted_map_is_finished_by_close", "_backends/local.py", "                run.finish()\n                self._block", "                run.truncate()\n                self._block"),
+    Row("L9", f"{SUITE}::TestThread::test_L09_a_faulty_iterable", "_core/collect.py", "                self._fault = fault\n", "                pass\n"),
+    Row("L10", f"{LIMITS}::test_L10_a_slow_item_holds_nobody_up", "_core/dispatch.py", '            if what == "patience":\n                self._withdraw(run)', '            if what == "patience":\n                pass'),
+    Row("L11", f"{SERIAL}::test_L11_same_exception", "_pickling.py", "    parts = (type(error), error.args, dict(error.__dict__))\n", "    raise ValueError\n    parts = ()\n"),
+    Row("L12", f"{SERIAL}::test_L12_what_cannot_be_rebuilt_in_the_parent", "_backends/packing.py", "    except BaseException as error:\n        lost =", "    except ZeroDivisionError as error:\n        lost ="),
+    Row("L12b", f"{SERIAL}::test_L12b_state_of_a_function_does_not_leak", "_pickling.py", "        return fn.__closure__ is None\n", "        return True\n"),
+    Row("L13", f"{SUITE}::TestThread::test_L13_stop_iteration_ends_nothing", "_running.py", "    if isinstance(error, (StopIteration, StopAsyncIteration)):", "    if False:"),
+    Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/collect.py", "                    task.abort()\n", "                    pass\n"),
+    Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "            return not self._cancel_won\n        self.set_running", "            return True\n        self.set_running"),
+    Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
+    Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1:\n                self.abort()\n", ""),
+    Row("L18", f"{SUITE}::TestThread::test_L18_nested_submits", "_core/dispatch.py", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
+    Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/local.py", "        return Work(fn, options, copy_context())", "        return Work(fn, options, __import__('contextvars').Context())"),
+    Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/local.py", "            self._room.request_close(cancel=True, abort=True)\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
+    Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
+    Row("L22", f"{DEATH}::test_L22_only_the_guilty_task_is_lost", "_backends/process.py", "touched = any(", "touched = not any("),
+    Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    hold_lifeline(lifeline)\n", ""),
+    Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
+    Row("L26", "tests/faults/test_voices.py::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
+    Row("L27", f"{SUITE}::TestThread::test_L27_a_slow_callback_delays_no_task", "_core/task.py", "            self._home.call_back([_Callback(fn, self) for fn in callbacks])", "            [_Callback(fn, self)() for fn in callbacks]"),
+]  # fmt: skip
