@@ -83,6 +83,14 @@ def slow(session: nox.Session) -> None:
     session.run("pytest", *args, env={"HYPOTHESIS_PROFILE": "nightly"})
 
 
+@nox.session(python=PYTHONS)
+def laws(session: nox.Session) -> None:
+    """Plant a fault for each law, and for each rule of the core, and see a test fail."""
+    session.install(".", "--group", "tests")
+    session.run("python", "-m", "tests.laws", *session.posargs)
+    session.run("pytest", "-m", "slow", "tests/model/test_model_bites.py")
+
+
 @nox.session(python=OLDEST)
 def types(session: nox.Session) -> None:
     """Check the types of the package, and the cases of tests/typing, with mypy and pyright."""

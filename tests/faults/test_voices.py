@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-
-import pytest
+from typing import TYPE_CHECKING
 
 from unifexec import ProcessExecutor
 
 from .programs import run, wait_for
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def speak(text: str) -> int:

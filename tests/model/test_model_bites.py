@@ -21,6 +21,9 @@ BITE = settings(
 )
 
 
+pytestmark = pytest.mark.slow  # two seconds each; `nox -s laws` runs them too
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_the_model_catches(fault: Fault) -> None:
     """A history is found in which the fault shows."""
