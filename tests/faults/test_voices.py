@@ -54,7 +54,7 @@ def test_L26_what_workers_print_is_out_before_their_outcome() -> None:
     """Nothing is lost or torn at exit, also when the output is a pipe."""
     text = """
 def say(x):
-    print("line", x)
+    sys.stdout.write(f"line {x}\\n")
 with ProcessExecutor(2) as ex:
     list(ex.map(say, range(20)))
 print("end", flush=True)
