@@ -387,6 +387,7 @@ class Room:
             while not run.finished():
                 run.finish()
                 self._block(run, run.finishable, deadline)
+        self.nothing_more_comes()
         self._block(self, self.is_closed, deadline)
         self.join()
         callbacks.flush()
@@ -402,8 +403,12 @@ class Room:
             while not run.finished():
                 run.finish()
                 await _wait.suspend(run, run.finishable)
+        self.nothing_more_comes()
         await _wait.suspend(self, self.is_closed)
         self.join()
+
+    def nothing_more_comes(self) -> None:
+        """A waiting close has pulled all there is to pull."""
 
     def is_closed(self) -> bool:
         """Whether nothing is left."""

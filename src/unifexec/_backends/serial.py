@@ -55,6 +55,7 @@ class SerialRoom(Room):
         self.max_workers = 1
         self._deciding = threading.RLock()
         self._initialized = False
+        self._busy: list[None] = []  # one for each task that runs, in whatever thread
         self._idle_loops: list[Loop] = []
 
     @property
@@ -127,6 +128,13 @@ class SerialRoom(Room):
 
     def do_send(self, run: Run) -> None:
         """Run the one item, here."""
+        self._busy.append(None)
+        try:
+            self._run(run)
+        finally:
+            self._busy.pop()
+
+    def _run(self, run: Run) -> None:
         work = run.batch.work
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
         fn, item = work.fn, run.batch.items[0]
@@ -146,6 +154,15 @@ class SerialRoom(Room):
         self.post(self.dispatch.answered, run.number, [outcome])
         if pressed:
             raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
+
+    def nothing_more_comes(self) -> None:
+        """Close, even if Ctrl-C struck the main thread in the middle of a decision of ours.
+
+        Elsewhere the carrier is never the main thread. Here the core may then know of a task
+        that nobody runs; but what runs, runs in a verb, and we see whether any does.
+        """
+        if not self.closed and not self._busy:
+            self.do_closed()
 
     def _awaiter(self, task: CurrentTask) -> Callable[[Awaitable[Any], Context], Any]:
         """Coroutines run on a lasting loop of a thread; nested ones on one more."""
