@@ -33,7 +33,7 @@ def test_every_row_is_filled_and_the_results_are_the_same(tmp_path: Path) -> Non
         timeout=50,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert done.stdout.count("same results: yes") == 5
     assert "\r" not in done.stdout
     rows = json.loads(path.read_text())["rows"]

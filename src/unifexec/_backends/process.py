@@ -446,7 +446,7 @@ class ProcessRoom(Room):
             self._handle(self.dispatch.gone, worker.number)
         elif child.init_error is not None:
             self._handle(self.dispatch.init_failed, worker.number, child.init_error)
-        elif mark == _worker.INITIALIZING:
+        elif mark == _worker.INITIALIZING and self.setup.initializer is not None:
             error = _lost(child.pid, exitcode)("its initializer")
             self._handle(self.dispatch.init_failed, worker.number, error)
         else:

@@ -128,6 +128,8 @@ class ThreadRoom(Room):
         """
         if len(self._threads) < self.max_workers and not self.dispatch.idle:
             self._waiting_lanes.put(self._new_lane())
+            if self.closed:  # a signal handler closed it meanwhile
+                self._end_waiting_lanes()
         super().submit_batch(batch)
 
     # -- actions --
@@ -160,10 +162,19 @@ class ThreadRoom(Room):
         return lane
 
     def do_closed(self) -> None:
-        """Nothing is left: lanes that nobody took may go."""
-        while not self._waiting_lanes.empty():
-            self._waiting_lanes.get().end()
+        """Nothing is left: lanes that nobody took may go.
+
+        First closed, then this look; who puts a lane there puts first, and looks then.
+        """
         super().do_closed()
+        self._end_waiting_lanes()
+
+    def _end_waiting_lanes(self) -> None:
+        while True:
+            try:
+                self._waiting_lanes.get_nowait().end()
+            except Empty:
+                return
 
     def _set_up(self, worker: Worker) -> None:
         try:
