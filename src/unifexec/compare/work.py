@@ -5,11 +5,18 @@ They import what they need when they run, so that a worker loads no more than it
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+# On 3.11 two threads that parse at once can fail with "AST constructor recursion depth
+# mismatch" (python/cpython#106905); the GIL lets only one of them parse at a time anyway.
+ONE_PARSER = Lock() if sys.version_info < (3, 12) else nullcontext()
 
 HASH_ROUNDS = 60  # times over one file: long enough that hashing, not reading, is the work
 
@@ -28,7 +35,8 @@ def count_nodes(path: str) -> tuple[tuple[str, int], ...]:
     from collections import Counter
     from pathlib import Path
 
-    tree = ast.parse(Path(path).read_bytes())
+    with ONE_PARSER:
+        tree = ast.parse(Path(path).read_bytes())
     return tuple(sorted(Counter(type(node).__name__ for node in ast.walk(tree)).items()))
 
 
