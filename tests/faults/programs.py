@@ -55,6 +55,17 @@ class Program:
         self.seen |= children_of(self.process.pid)
         self.process.send_signal(number)
 
+    def comes_to_rest(self) -> bool:
+        """Wait until its main thread sleeps, seen several times in a row."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        seen: list[str] = []
+
+        def asleep() -> bool:
+            seen.append(stat.read_text().rpartition(")")[2].split()[0])
+            return seen[-10:] == ["S"] * 10
+
+        return wait_for(asleep)
+
     def finish(self, within: float) -> tuple[int, str, str]:
         """Wait for its end: exit code, output, errors. Too late is a failure."""
         output, errors = self.process.communicate(timeout=within)
