@@ -78,7 +78,7 @@ def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:
         assert program.line() == "ready"
         if kind == "process" and where != "submit":
             wait_for(lambda: program.send(0) or len(program.seen) >= 1)
-        if where == "asyncio":  # which can sleep over a signal that comes as it falls asleep
+        if where == "asyncio":  # once in some hundred runs one seemed lost as the loop fell asleep
             assert program.comes_to_rest()
         program.send(signal.SIGINT)
         code, _, errors = program.finish(within=4)

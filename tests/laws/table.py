@@ -46,7 +46,7 @@ ROWS = [
     Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/local.py", "        return Work(fn, options, copy_context())", "        return Work(fn, options, __import__('contextvars').Context())"),
     Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/local.py", "            self._room.request_close(cancel=True, abort=True)\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
-    Row("L22", f"{DEATH}::test_L22_only_the_guilty_task_is_lost", "_backends/process.py", "touched = any(", "touched = not any("),
+    Row("L22", f"{DEATH}::test_L22_rerun_lost_runs_it_again", "_backends/process.py", "touched = any(", "touched = not any("),
     Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    hold_lifeline(lifeline)\n", ""),
     Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
     Row("L26", "tests/faults/test_voices.py::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
