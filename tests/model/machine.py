@@ -100,6 +100,7 @@ class DispatchMachine(RuleBasedStateMachine):
         self.outcomes: dict[Any, Any] = {}
         self.starts: dict[Any, int] = {}
         self.touched_deaths: dict[Any, int] = {}
+        self.near_deaths: dict[Any, int] = {}
         self.limited: dict[Any, float] = {}
         self.last_first_send = -1
         self.sent_before: set[FakeTask] = set()  # those that were sent once: they may come again
@@ -236,7 +237,10 @@ class DispatchMachine(RuleBasedStateMachine):
             assert self.limited[key] <= self.now, "over a limit that was not its own"
         if isinstance(outcome, Failure) and isinstance(outcome.error, WorkerLostError):
             reruns = outcome.error.reruns  # type: ignore[attr-defined]
-            assert self.touched_deaths.get(key, 0) == reruns + 1, "lost for no death of its own"
+            near = self.near_deaths.get(key, 0) >= self.core_module.UNTOUCHED_DEATHS
+            assert near or self.touched_deaths.get(key, 0) == reruns + 1, (
+                "lost for no death of its own"
+            )
 
     # -- what users do --
 
@@ -316,7 +320,7 @@ class DispatchMachine(RuleBasedStateMachine):
         if trips:
             self.post("abort", trips[pick % len(trips)].run.batch.sink)
 
-    @rule(cancel=st.booleans(), abort=st.booleans(), really=st.integers(0, 4))
+    @rule(cancel=st.booleans(), abort=st.booleans(), really=st.integers(0, 2))
     def close(self, cancel: bool, abort: bool, really: int) -> None:
         """At any moment, but not too soon in most programs."""
         if really == 0:
@@ -421,6 +425,9 @@ class DispatchMachine(RuleBasedStateMachine):
         number = worker.core.number
         touched = False
         for trip in worker.trips:
+            if trip.current is None and trip.todo:  # it had this one, and had not begun it
+                key = (trip.run.batch.sink, trip.run.batch.first + trip.todo[0])
+                self.near_deaths[key] = self.near_deaths.get(key, 0) + 1
             if trip.current is not None:
                 touched = True
                 key = (trip.run.batch.sink, trip.run.batch.first + trip.current)
