@@ -433,7 +433,7 @@ class DispatchMachine(RuleBasedStateMachine):
                 key = (trip.run.batch.sink, trip.run.batch.first + trip.current)
                 self.touched_deaths[key] = self.touched_deaths.get(key, 0) + 1
         del self.workers[number]
-        reruns = [t.run.batch.options.rerun_lost for t in worker.trips] or [0]
+        reruns = [t.run.batch.options.rerun_lost for t in worker.trips if t.has_work()] or [0]
 
         def reason(what: str) -> WorkerLostError:
             error = WorkerLostError(what)
