@@ -301,8 +301,10 @@ class ProcessRoom(Room):
             if self.closed:
                 break
             wait = self.seconds_to_deadline() if self.nothing_to_serve() else 0
-            for key, events in self._selector.select(wait):
-                self._asleep = False
+            ready = self._selector.select(wait)
+            self._asleep = False
+            self.serve()  # what was posted first is decided first, a close above all
+            for key, events in ready:
                 if key.data is None:
                     self._hear()
                 else:
