@@ -40,7 +40,7 @@ class Job:
         make: Callable[[], Awaitable[Any]],
         done: Callable[[bool, Any], object],
     ) -> None:
-        self._task = task
+        self.task = task
         self._make = make
         self._done = done
         self._scope: anyio.CancelScope | None = None
@@ -75,8 +75,8 @@ class Job:
         self._done(succeeded, value)
 
     async def _outcome(self) -> tuple[bool, Any]:
-        if self._task is not None:
-            current.set(self._task)
+        if self.task is not None:
+            current.set(self.task)
         try:
             return True, await self._make()
         except anyio.get_cancelled_exc_class():

@@ -2,81 +2,74 @@
 
 Whatever happens is put into a mailbox and delivered later, as in a real room: so answers come
 late, workers die between any two steps, and cancels, limits and closings strike at any moment.
+What a process is told it reads later still; a thread obeys at once.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from unifexec import ExecutorClosedError, TimeLimitError, WorkerLostError
+from unifexec import (
+    InitializerError,
+    SerializationError,
+    TaskCancelledError,
+    TimeLimitError,
+    WorkerLostError,
+)
 from unifexec._core import dispatch as real
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import Interrupted
 
-picks = st.integers(0, 1000)
-options = st.builds(
-    Options,
-    time_limit=st.sampled_from([None, None, 1.0]),
-    rerun_lost=st.sampled_from([0, 1]),
-    abort=st.sampled_from([True, True, False]),
-)
+from .fakes import FakeMap, FakeTask, Item, Trip, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+GRACE = 0.5
+
+PICKS = range(60)  # a number that names one of several things
+NO_YES = (False, True)
+OLD_NEWS = (
+    "answered", "withdrawn", "started", "stopping", "discarded", "step_aside", "step_back",
+    "ready", "died", "gone",
+)  # fmt: skip
+DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
+SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5))
+OPTIONS = [
+    Options(time_limit=limit, rerun_lost=reruns, abort=abort)
+    for limit in (None, None, 1.0)
+    for reruns in (0, 1)
+    for abort in (True, True, False)
+]
 
 
-class FakeTask:
-    """A single task as a sink: it is claimed or cancelled, never both."""
+def step(**choices: Sequence[Any]) -> Callable[[Any], Any]:
+    """What may happen: a rule for Hypothesis, and a step for `walk`."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.name = f"task {number}"
-        self.claimed = self.cancelled = False
+    def mark(method: Any) -> Any:
+        marked = rule(**{name: st.sampled_from(values) for name, values in choices.items()})(method)
+        marked.choices = choices
+        return marked
 
-    def claim_batch(self, batch: Any) -> int:
-        self.claimed = self.claimed or not self.cancelled
-        return int(self.claimed)
+    return mark
 
 
-class FakeMap:
-    """A map as a sink: it may want less than it asked for."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.name = f"map {number}"
-        self.stop = 1 << 30
-        self.submitted = 0
-
-    def claim_batch(self, batch: Any) -> int:
-        return max(0, min(len(batch), self.stop - batch.first))
+def always(method: Any) -> Any:
+    """What must always be true."""
+    marked = invariant()(method)
+    marked.always = True
+    return marked
 
 
-class Trip:
-    """A run in the hands of a fake worker."""
-
-    def __init__(self, run: Any) -> None:
-        self.run = run
-        self.todo = deque(range(len(run.batch)))
-        self.current: int | None = None
-        self.aborted = False
-        self.waiting = False  # its task gave up its place
-        self.asked_back = False
-        self.abandoned = False
-
-    def has_work(self) -> bool:
-        return self.current is not None or bool(self.todo)
-
-
-class Worker:
-    """A fake worker: dead or alive, with the trips it was given."""
-
-    def __init__(self, core: Any) -> None:
-        self.core = core
-        self.ready = False
-        self.told_to_stop = False
-        self.trips: list[Trip] = []
+def pick_from(things: Any, pick: int) -> Any:
+    return things[pick % len(things)]
 
 
 class DispatchMachine(RuleBasedStateMachine):
@@ -84,33 +77,44 @@ class DispatchMachine(RuleBasedStateMachine):
 
     core_module: Any = real
 
-    @initialize(workers=st.integers(1, 3), kills=st.booleans(), most=st.sampled_from([None, 1]))
-    def begin(self, workers: int, kills: bool, most: int | None) -> None:
+    @initialize(
+        workers=st.integers(1, 3),
+        kills=st.booleans(),
+        most=st.sampled_from([None, None, 1]),
+        idle=st.sampled_from([None, 0.2]),
+        close_first=st.booleans(),
+    )
+    def begin(
+        self, workers: int, kills: bool, most: int | None, idle: float | None, close_first: bool
+    ) -> None:
         """A new executor: of processes, which can be killed, or of threads, which cannot."""
         limits = self.core_module.Limits(
-            workers, grace=0.5, max_abandoned=None if kills else 1, max_tasks_per_child=most
+            workers,
+            grace=GRACE,
+            max_abandoned=None if kills else 1,
+            max_tasks_per_child=most if kills else None,
+            idle_timeout=idle if kills else None,
         )
         self.dispatch = self.core_module.Dispatch(limits)
-        self.max_workers, self.kills = workers, kills
+        self.max_workers, self.kills, self.close_first = workers, kills, close_first
         self.now = 0.0
         self.mail: deque[Any] = deque()
         self.workers: dict[int, Worker] = {}
         self.sinks: list[Any] = []
-        self.accepted: set[Any] = set()
-        self.outcomes: dict[Any, Any] = {}
-        self.starts: dict[Any, int] = {}
-        self.touched_deaths: dict[Any, int] = {}
-        self.near_deaths: dict[Any, int] = {}
-        self.limited: dict[Any, float] = {}
-        self.last_first_send = -1
-        self.sent_before: set[FakeTask] = set()  # those that were sent once: they may come again
-        self.open_maps: set[Any] = set()
+        self.items: dict[Any, Item] = {}
+        self.fresh: dict[int, int] = {}  # batches never sent: id -> when they were accepted
+        self.batches: list[Any] = []  # keeps the ids unique
+        self.last_fresh = -1
+        self.open_maps: list[FakeMap] = []
+        self.sent_runs: list[int] = []
+        self.over_workers: list[int] = []
         self.grants_due = 0
+        self.deaths_at_start = 0
+        self.closing = self.cancelling = self.aborting = False  # as the users asked
+        self.cancel_heard = self.abort_heard = False  # as the core knows
         self.closed = 0
-        self.closing = False
-        self.broken = False
 
-    # -- the room --
+    # -- the room: it delivers events, and performs actions --
 
     def post(self, event: str, *args: Any) -> None:
         self.mail.append((event, args))
@@ -118,16 +122,13 @@ class DispatchMachine(RuleBasedStateMachine):
     def deliver_one(self) -> None:
         event, args = self.mail.popleft()
         getattr(self.dispatch, event)(*args, self.now)
-        if event == "started":
-            self.note_limit(*args)
+        note = getattr(self, "note_" + event, None)
+        if note is not None:
+            note(*args)
         for name, *rest in self.dispatch.take_actions():
             getattr(self, "do_" + name)(*rest)
-
-    def note_limit(self, number: int, offset: int) -> None:
-        run = self.dispatch.runs.get(number)
-        if run is not None and run.cursor == offset and run.batch.options.time_limit:
-            key = (run.batch.sink, run.batch.first + offset)
-            self.limited[key] = self.now + run.batch.options.time_limit
+        if event == "cancelled":
+            assert self.items[args[0], 0].outcome is not None, "cancelled, and not told"
 
     def do_spawn(self, worker: Any) -> None:
         assert worker.number not in self.workers
@@ -137,25 +138,37 @@ class DispatchMachine(RuleBasedStateMachine):
         self.workers[worker.number] = Worker(worker)
 
     def do_send(self, run: Any) -> None:
+        self.check_turn(run.batch)
+        self.check_wanted(run.batch)
+        self.sent_runs.append(run.number)
         worker = self.workers.get(run.worker.number)
-        sink = run.batch.sink
-        if isinstance(sink, FakeTask) and sink not in self.sent_before:
-            assert sink.number > self.last_first_send, "not first in first out"
-            self.last_first_send = sink.number
-            self.sent_before.add(sink)
-        if isinstance(sink, FakeMap):
-            assert run.batch.first + len(run.batch) <= sink.stop, "sent what is not wanted"
         if worker is None:
             assert run.worker.number in self.dead_but_unknown(), "sent to nobody"
+            self.item(run, 0).near_deaths += 1
             return
         assert worker.ready, "sent to a worker that is not ready"
         assert not worker.told_to_stop, "sent to a worker that is leaving"
-        busy = [t for t in worker.trips if t.has_work() and not t.abandoned and not t.waiting]
-        assert not busy, "sent to a busy worker"
+        assert not any(t.has_work() and not t.waiting for t in worker.trips), "sent to a busy one"
         most = self.dispatch.limits.max_tasks_per_child
-        stays = any(trip.waiting for trip in worker.trips)  # then others must run beside it
-        assert most is None or stays or worker.core.tasks < most, "sent beyond its share"
+        assert most is None or worker.core.tasks < most, "sent to one that had its share"
         worker.trips.append(Trip(run))
+
+    def check_turn(self, batch: Any) -> None:
+        """First in, first out; what comes back goes before what waits."""
+        turn = self.fresh.pop(id(batch), None)
+        if turn is not None:
+            assert turn > self.last_fresh, "not first in, first out"
+            self.last_fresh = turn
+            assert all(id(b) in self.fresh for b in self.dispatch.queue), "overtook what came back"
+
+    def check_wanted(self, batch: Any) -> None:
+        """Nothing is sent that shall not start."""
+        sink = batch.sink
+        assert sink.wants(batch.first + len(batch) - 1), "sent what is not wanted"
+        assert not self.cancel_heard, "sent after a close that cancels"
+        assert not (isinstance(sink, FakeTask) and sink.abort_heard), "sent after its abort"
+        first = self.items[sink, batch.first]
+        assert first.near_deaths < self.core_module.UNTOUCHED_DEATHS, "it kills one after another"
 
     def dead_but_unknown(self) -> set[int]:
         return {args[0] for event, args in self.mail if event == "died"}
@@ -167,30 +180,46 @@ class DispatchMachine(RuleBasedStateMachine):
                 return trip
         return None
 
+    def item(self, run: Any, offset: int) -> Item:
+        return self.items[run.batch.sink, run.batch.first + offset]
+
     def do_withdraw(self, run: Any) -> None:
-        trip = self.trip_of(run)
-        if trip is not None:
-            count = len(trip.todo)
-            trip.todo.clear()
-            self.post("withdrawn", run.number, count)
+        self.tell(run, "withdraw", 0)
 
     def do_abort(self, run: Any) -> None:
         trip = self.trip_of(run)
-        if trip is not None:
-            trip.aborted = True
+        self.tell(run, "abort", run.cursor)
+        if trip is not None and (self.kills or not self.item(run, run.cursor).plain):
             self.post("stopping", run.number, run.cursor)
+
+    def tell(self, run: Any, what: str, offset: int) -> None:
+        trip = self.trip_of(run)
+        if trip is not None:
+            trip.inbox.append((what, offset))
+            if not self.kills:
+                self.read(trip)
+
+    def read(self, trip: Trip) -> None:
+        """A worker reads one thing it was told."""
+        what, offset = trip.inbox.popleft()
+        if what == "withdraw":
+            self.post("withdrawn", trip.run.number, len(trip.todo))
+            trip.todo.clear()
+        else:
+            trip.abort_for = offset
 
     def do_discard(self, run: Any) -> None:
         trip = self.trip_of(run)
         if trip is None:
             return
-        if self.kills:
-            if trip.current == run.cursor:
-                self.kill(self.workers[run.worker.number])
-        else:
+        if not self.kills:
+            most = self.dispatch.limits.max_abandoned
+            assert len(self.dispatch.abandoned) < most or self.closing, "too many given up"
             trip.abandoned = True
             trip.todo.clear()
             self.post("discarded", run.number)
+        elif trip.current == run.cursor:
+            self.kill(self.workers[run.worker.number])
 
     def do_stop(self, worker: Any) -> None:
         assert not worker.runs, "told to leave over its work"
@@ -201,182 +230,290 @@ class DispatchMachine(RuleBasedStateMachine):
         granted()
 
     def do_warn(self, text: str) -> None:
-        assert len(self.dispatch.abandoned) >= 1
+        most = self.dispatch.limits.max_abandoned
+        assert most is not None
+        assert len(self.dispatch.abandoned) >= most
+        for trip in self.trips():
+            if trip.current is not None and trip.run.number in self.dispatch.runs:
+                self.item(trip.run, trip.current).warned = True
 
     def do_broken(self, error: Any) -> None:
-        self.broken = True
+        pass
 
     def do_closed(self) -> None:
         self.closed += 1
         assert self.closed == 1, "closed twice"
         assert self.closing, "closed without being asked"
+        assert not self.open_maps_heard(), "closed before its maps ended"
         assert not self.workers, "closed with workers alive"
-        assert self.accepted_and_delivered() <= self.outcomes.keys(), "closed with work left"
+        late = [args[0] for event, args in self.mail if event in ("submit", "fail")]
+        open_ = [i for i in self.items.values() if i.outcome is None and not self.is_in(i, late)]
+        assert not open_, "closed with work left"
 
-    def accepted_and_delivered(self) -> set[Any]:
-        waiting = {
-            (args[0].sink, args[0].first + offset)
-            for event, args in self.mail
-            if event == "submit"
-            for offset in range(len(args[0]))
-        }
-        return self.accepted - waiting
+    def open_maps_heard(self) -> list[FakeMap]:
+        ended = [args[0] for event, args in self.mail if event == "source_ended"]
+        return [sink for sink in [*self.open_maps, *ended] if sink in self.dispatch.sources]
+
+    def is_in(self, item: Item, batches: list[Any]) -> bool:
+        return any(
+            b.sink is item.sink and b.first <= item.index < b.first + len(b) for b in batches
+        )
 
     def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
-        key = (sink, index)
+        item = self.items[sink, index]
+        assert (outcome.index, outcome.name) == (index, sink.name), "an outcome of another"
         if isinstance(sink, FakeTask) and sink.cancelled:
             assert not sink.claimed, "cancelled and claimed"
-            self.outcomes[key] = outcome  # told at once, and dropped when its turn comes
+            item.outcome = item.outcome or outcome  # told at once, and dropped when its turn comes
             return
-        assert key in self.accepted, "an outcome for nobody"
-        assert key not in self.outcomes, "two outcomes"
-        self.outcomes[key] = outcome
-        error = outcome.error if isinstance(outcome, Failure) else None
-        assert not isinstance(error, ExecutorClosedError), "accepted, and refused"
+        assert item.outcome is None, "two outcomes"
+        item.outcome = outcome
+        if isinstance(outcome, Success):
+            self.check_value(item, outcome.value)
+        else:
+            self.check_reason(item, outcome.error)
+
+    def check_value(self, item: Item, value: Any) -> None:
+        assert value == item.value, "the value of another"
+        limit = item.options.time_limit
+        assert limit is None or item.seconds <= limit, "over its limit, and a success"
+
+    def check_reason(self, item: Item, error: BaseException) -> None:
+        """Nothing fails for no reason, or for that of another."""
         if isinstance(error, TimeLimitError):
-            assert self.limited[key] <= self.now, "over a limit that was not its own"
-        if isinstance(outcome, Failure) and isinstance(outcome.error, WorkerLostError):
-            reruns = outcome.error.reruns  # type: ignore[attr-defined]
-            near = self.near_deaths.get(key, 0) >= self.core_module.UNTOUCHED_DEATHS
-            assert near or self.touched_deaths.get(key, 0) == reruns + 1, (
-                "lost for no death of its own"
-            )
+            limit = item.options.time_limit
+            assert limit is not None, "over a limit that was not its own"
+            late = item.limit_at is not None and item.limit_at <= self.now
+            assert late or item.seconds > limit, "over its limit too soon"
+        elif isinstance(error, WorkerLostError):
+            guilty = item.touched_deaths == item.options.rerun_lost + 1
+            unlucky = item.near_deaths >= self.core_module.UNTOUCHED_DEATHS
+            assert guilty or unlucky, "lost for no death of its own"
+        elif isinstance(error, TaskCancelledError):
+            stopped = item.sink.may_stop(item.index) or self.aborting
+            if item.starts > item.touched_deaths:
+                assert stopped, "stopped for no reason"
+                assert item.options.abort, "stopped against its options"
+            else:
+                unwanted = self.cancelling or not item.sink.wants(item.index)
+                assert stopped or unwanted, "cancelled for no reason"
+        elif isinstance(error, SerializationError):
+            assert item.unsendable, "it could be sent"
+        else:
+            assert isinstance(error, InitializerError), f"an odd outcome: {error!r}"
+            assert self.dispatch.broken is not None
+
+    # -- what the model learns when the core is told --
+
+    def note_started(self, number: int, offset: int) -> None:
+        run = self.dispatch.runs.get(number)
+        if run is not None and run.cursor == offset:
+            item = self.item(run, offset)
+            item.limit_at = self.now + item.options.time_limit
+
+    def note_stopping(self, number: int, offset: int) -> None:
+        run = self.dispatch.runs.get(number)
+        trip = None if run is None else self.trip_of(run)
+        if trip is not None and trip.current == offset == run.cursor:
+            self.force(self.item(run, offset))
+
+    def force(self, item: Item) -> None:
+        if item.force_at is None:
+            item.force_at = self.now + GRACE
+
+    def note_abort(self, sink: FakeTask) -> None:
+        sink.abort_heard = True
+
+    def note_cut(self, sink: FakeMap, abort: bool) -> None:
+        if abort:  # of two cuts in the mail the core sees the later stop at once
+            sink.abort_from = sink.abort_heard_from = min(sink.abort_from, sink.stop)
+
+    def note_close(self, cancel: bool, abort: bool) -> None:
+        self.cancel_heard |= cancel
+        self.abort_heard |= abort
+
+    def note_ready(self, number: int) -> None:
+        self.deaths_at_start = 0
 
     # -- what users do --
 
-    def accept(self, sink: Any, count: int, opts: Options, first: int = 0) -> None:
+    def accept(self, sink: Any, count: int, opts: Options, plain: bool, first: int = 0) -> None:
         batch = self.core_module.Batch(sink, None, list(range(count)), opts, sink.name, first)
-        self.accepted |= {(sink, first + offset) for offset in range(count)}
+        self.batches.append(batch)
+        self.fresh[id(batch)] = len(self.batches)
+        for index in range(first, first + count):
+            self.items[sink, index] = Item(sink, index, opts, plain)
         self.post("submit", batch)
 
-    @rule(count=st.integers(1, 6), opts=options)
-    def submit_tasks(self, count: int, opts: Options) -> None:
+    @step(pick=PICKS, opts=OPTIONS, of_a_map=NO_YES)
+    def submit_unsendable(self, pick: int, opts: Options, of_a_map: bool) -> None:
+        """What cannot be serialised is accepted, and fails unsent."""
+        if of_a_map and self.open_maps:
+            sink: Any = pick_from(self.open_maps, pick)
+            index, sink.submitted = sink.submitted, sink.submitted + 1
+        elif self.closing:
+            return
+        else:
+            sink, index = FakeTask(len(self.sinks)), 0
+            self.sinks.append(sink)
+        batch = self.core_module.Batch(sink, None, [None], opts, sink.name, index)
+        self.items[sink, index] = Item(sink, index, opts, True)
+        self.items[sink, index].unsendable = True
+        self.post("fail", batch, SerializationError("not this"))
+
+    @step(count=range(1, 7), opts=OPTIONS, plain=NO_YES)
+    def submit_tasks(self, count: int, opts: Options, plain: bool) -> None:
         """Several at once, so that queues fill."""
         if self.closing:
             return
         for _ in range(count):
-            sink = FakeTask(len(self.sinks))
-            self.sinks.append(sink)
-            self.accept(sink, 1, opts)
+            self.sinks.append(FakeTask(len(self.sinks)))
+            self.accept(self.sinks[-1], 1, opts, plain)
 
-    @rule(
-        sizes=st.lists(st.integers(1, 5), min_size=1, max_size=3), opts=options, ends=st.booleans()
+    @step(
+        sizes=SIZES,
+        opts=OPTIONS,
+        plain=NO_YES,
+        ends=NO_YES,
     )
-    def submit_map(self, sizes: list[int], opts: Options, ends: bool) -> None:
+    def submit_map(self, sizes: tuple[int, ...], opts: Options, plain: bool, ends: bool) -> None:
         """Batches of a map."""
         if self.closing:
             return
         sink = FakeMap(len(self.sinks))
         self.sinks.append(sink)
-        self.open_maps.add(sink)
+        self.open_maps.append(sink)
         self.post("source_opened", sink)
         for size in sizes:
-            self.accept(sink, size, opts, sink.submitted)
-            sink.submitted += size
+            self.submit_batch(sink, size, opts, plain)
         if ends:
             self.end_map(sink)
 
-    @rule(pick=picks, size=st.integers(1, 4), opts=options)
-    def submit_more(self, pick: int, size: int, opts: Options) -> None:
-        """A map that is open goes on, also while the executor is closing."""
-        if self.open_maps:
-            ordered = sorted(self.open_maps, key=lambda sink: sink.number)
-            sink = ordered[pick % len(ordered)]
-            self.accept(sink, size, opts, sink.submitted)
-            sink.submitted += size
+    def submit_batch(self, sink: FakeMap, size: int, opts: Options, plain: bool) -> None:
+        self.accept(sink, size, opts, plain, sink.submitted)
+        sink.submitted += size
 
-    def end_map(self, sink: Any) -> None:
-        self.open_maps.discard(sink)
+    def end_map(self, sink: FakeMap) -> None:
+        self.open_maps.remove(sink)
         self.post("source_ended", sink)
 
-    @rule(pick=picks)
-    def end_some_map(self, pick: int) -> None:
+    @step(pick=PICKS, size=range(1, 5), opts=OPTIONS, plain=NO_YES, ends=NO_YES)
+    def submit_more(self, pick: int, size: int, opts: Options, plain: bool, ends: bool) -> None:
+        """A map that is open goes on, also while the executor is closing; some time it ends."""
         if self.open_maps:
-            self.end_map(
-                sorted(self.open_maps, key=lambda sink: sink.number)[pick % len(self.open_maps)]
-            )
+            sink = pick_from(self.open_maps, pick)
+            self.submit_batch(sink, size, opts, plain)
+            if ends:
+                self.end_map(sink)
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def cancel(self, pick: int) -> None:
         """A pending task is cancelled: it must never start."""
-        pending = [s for s in self.sinks if isinstance(s, FakeTask) and not s.claimed]
+        pending = [
+            sink
+            for sink in self.sinks
+            if isinstance(sink, FakeTask)
+            and not (sink.claimed or sink.cancelled or self.items[sink, 0].outcome)
+        ]
         if pending:
-            sink = pending[pick % len(pending)]
-            if not sink.cancelled and (sink, 0) not in self.outcomes:
-                sink.cancelled = True
-                self.post("cancelled", sink, sink.name)
+            sink = pick_from(pending, pick)
+            sink.cancelled = True
+            self.post("cancelled", sink, sink.name)
 
-    @rule(pick=picks, stop=st.integers(0, 8), abort=st.booleans())
+    @step(pick=PICKS, stop=range(9), abort=NO_YES)
     def cut(self, pick: int, stop: int, abort: bool) -> None:
-        maps = [s for s in self.sinks if isinstance(s, FakeMap)]
+        maps = [sink for sink in self.sinks if isinstance(sink, FakeMap) and stop < sink.stop]
         if maps:
-            sink = maps[pick % len(maps)]
-            sink.stop = min(stop, sink.stop)
+            sink = pick_from(maps, pick)
+            sink.stop = stop
+            if abort:
+                sink.abort_from = stop
             self.post("cut", sink, abort)
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def abort(self, pick: int) -> None:
-        trips = [t for t in self.trips() if t.run.batch.options.abort]
-        if trips:
-            self.post("abort", trips[pick % len(trips)].run.batch.sink)
+        """A task that was started shall stop, whatever became of it meanwhile."""
+        started = [
+            sink
+            for sink in self.sinks
+            if isinstance(sink, FakeTask)
+            and sink.claimed
+            and self.items[sink, 0].options.abort
+            and self.items[sink, 0].outcome is None
+        ]
+        if started:
+            sink = pick_from(started, pick)
+            sink.aborted = True
+            self.post("abort", sink)
 
-    @rule(cancel=st.booleans(), abort=st.booleans(), really=st.integers(0, 2))
-    def close(self, cancel: bool, abort: bool, really: int) -> None:
+    @step(how=("clean", "cancel", "abort"), really=range(5))
+    def close(self, how: str, really: int) -> None:
         """At any moment, but not too soon in most programs."""
         if really == 0:
             self.closing = True
-            self.post("close", cancel, abort)
+            self.cancelling |= how != "clean"
+            self.aborting |= how == "abort"
+            self.post("close", how != "clean", how == "abort")
 
     # -- what workers do --
 
     def trips(self) -> list[Trip]:
         return [trip for worker in self.workers.values() for trip in worker.trips]
 
-    @rule(pick=picks)
-    def get_ready(self, pick: int) -> None:
-        starting = [n for n, w in self.workers.items() if not w.ready]
-        if starting:
-            number = starting[pick % len(starting)]
-            self.workers[number].ready = True
-            self.post("ready", number)
+    def starting(self) -> list[int]:
+        return [number for number, worker in self.workers.items() if not worker.ready]
 
-    @rule(pick=picks, really=st.integers(0, 3))
+    @step(pick=PICKS)
+    def get_ready(self, pick: int) -> None:
+        if self.starting():
+            self.get_ready_now(pick_from(self.starting(), pick))
+
+    def get_ready_now(self, number: int) -> None:
+        self.workers[number].ready = True
+        self.post("ready", number)
+
+    @step(pick=PICKS, really=range(4))
     def fail_to_initialize(self, pick: int, really: int) -> None:
-        starting = [n for n, w in self.workers.items() if not w.ready]
-        if starting and really == 0:
-            number = starting[pick % len(starting)]
+        if self.starting() and really == 0:
+            number = pick_from(self.starting(), pick)
             del self.workers[number]
+            self.over_workers.append(number)
             self.post("init_failed", number, ValueError("no set-up"))
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def start_item(self, pick: int) -> None:
         able = [t for t in self.trips() if t.current is None and t.todo]
         if able:
-            self.start(able[pick % len(able)])
+            self.start(pick_from(able, pick))
 
     def start(self, trip: Trip) -> None:
         trip.current = trip.todo.popleft()
-        batch = trip.run.batch
-        key = (batch.sink, batch.first + trip.current)
-        assert not (isinstance(batch.sink, FakeTask) and batch.sink.cancelled), "cancelled, started"
-        self.starts[key] = self.starts.get(key, 0) + 1
-        deaths = self.touched_deaths.get(key, 0)
-        assert self.starts[key] <= 1 + min(deaths, batch.options.rerun_lost), "run twice"
-        if batch.options.time_limit is not None:
+        item = self.item(trip.run, trip.current)
+        assert not (isinstance(item.sink, FakeTask) and item.sink.cancelled), "cancelled, started"
+        assert item.outcome is None, "settled, and started"
+        item.starts += 1
+        item.started_at = self.now
+        item.limit_at = item.force_at = None
+        item.warned = False
+        assert item.starts <= 1 + min(item.touched_deaths, item.options.rerun_lost), "run twice"
+        if item.options.time_limit is not None:
             self.post("started", trip.run.number, trip.current)
 
-    @rule(pick=picks, obey=st.booleans())
+    @step(pick=PICKS, obey=NO_YES)
     def finish_item(self, pick: int, obey: bool) -> None:
         able = [t for t in self.trips() if t.current is not None and not t.waiting]
         if able:
-            self.finish(able[pick % len(able)], obey)
+            self.finish(pick_from(able, pick), obey)
 
     def finish(self, trip: Trip, obey: bool) -> None:
-        outcome: Any = Success(trip.current)
-        if trip.aborted and obey:
-            outcome = Failure(Interrupted())
+        assert trip.current is not None
+        item = self.item(trip.run, trip.current)
+        item.seconds = self.now - item.started_at
+        outcome: Any = Success(item.value, seconds=item.seconds)
+        if trip.aborted() and obey and (self.kills or not item.plain):
+            outcome = Failure(Interrupted(), seconds=item.seconds)
         self.post("answered", trip.run.number, [outcome])
-        trip.current, trip.aborted = None, False
+        trip.current = None
         if trip.abandoned:
             self.drop(trip)
 
@@ -385,23 +522,27 @@ class DispatchMachine(RuleBasedStateMachine):
             if trip in worker.trips:
                 worker.trips.remove(trip)
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
+    def read_what_it_was_told(self, pick: int) -> None:
+        told = [trip for trip in self.trips() if trip.inbox]
+        if told:
+            self.read(pick_from(told, pick))
+
+    @step(pick=PICKS)
     def wait_in_a_task(self, pick: int) -> None:
         """A task waits for others: it gives up its place."""
-        able = [
-            t for t in self.trips() if t.current is not None and not t.waiting and not t.abandoned
-        ]
+        able = [t for t in self.trips() if t.current is not None and not t.waiting]
         if able and not self.kills:
-            trip = able[pick % len(able)]
+            trip = pick_from(able, pick)
             trip.waiting = True
             self.post("step_aside", trip.run.number)
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def want_back(self, pick: int) -> None:
         """It wants its place again; until it has it, it does not go on."""
         able = [t for t in self.trips() if t.waiting and not t.asked_back]
         if able:
-            self.ask_back(able[pick % len(able)])
+            self.ask_back(pick_from(able, pick))
 
     def ask_back(self, trip: Trip) -> None:
         trip.asked_back = True
@@ -414,209 +555,312 @@ class DispatchMachine(RuleBasedStateMachine):
 
         self.post("step_back", trip.run.number, granted)
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def die(self, pick: int) -> None:
         if self.kills and self.workers:
-            numbers = sorted(self.workers)
-            self.kill(self.workers[numbers[pick % len(numbers)]])
+            self.kill(pick_from(list(self.workers.values()), pick))
 
     def kill(self, worker: Worker) -> None:
         """A worker dies; what it had answered is in the mail, what it had touched is known."""
-        number = worker.core.number
-        touched = False
         for trip in worker.trips:
-            if trip.current is None and trip.todo:  # it had this one, and had not begun it
-                key = (trip.run.batch.sink, trip.run.batch.first + trip.todo[0])
-                self.near_deaths[key] = self.near_deaths.get(key, 0) + 1
             if trip.current is not None:
-                touched = True
-                key = (trip.run.batch.sink, trip.run.batch.first + trip.current)
-                self.touched_deaths[key] = self.touched_deaths.get(key, 0) + 1
-        del self.workers[number]
-        reruns = [t.run.batch.options.rerun_lost for t in worker.trips if t.has_work()] or [0]
+                self.item(trip.run, trip.current).touched_deaths += 1
+            elif trip.todo:
+                self.item(trip.run, trip.todo[0]).near_deaths += 1
+        touched = any(trip.current is not None for trip in worker.trips)
+        del self.workers[worker.core.number]
+        self.over_workers.append(worker.core.number)
+        self.post("died", worker.core.number, touched, WorkerLostError)
 
-        def reason(what: str) -> WorkerLostError:
-            error = WorkerLostError(what)
-            error.reruns = reruns[0]  # type: ignore[attr-defined]
-            return error
+    @step(pick=PICKS, what=OLD_NEWS)
+    def old_news(self, pick: int, what: str) -> None:
+        """News of what is over changes nothing."""
+        over = self.over_workers if what in ("ready", "died", "gone") else self.over_runs()
+        if not over:
+            return
+        rest: dict[str, tuple[Any, ...]] = {
+            "answered": ([Success("old")],),
+            "withdrawn": (1,),
+            "started": (0,),
+            "stopping": (0,),
+            "died": (True, WorkerLostError),
+            "step_back": (lambda: None,),
+        }
+        self.post(what, pick_from(over, pick), *rest.get(what, ()))
 
-        self.post("died", number, touched, reason)
+    def over_runs(self) -> list[int]:
+        core = self.dispatch
+        return [n for n in self.sent_runs if n not in core.runs and n not in core.abandoned]
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def leave(self, pick: int) -> None:
-        able = [
-            n
-            for n, w in self.workers.items()
-            if w.told_to_stop and not any(t.has_work() and not t.abandoned for t in w.trips)
-        ]
+        able = [number for number, worker in self.workers.items() if worker.may_leave()]
         if able:
-            number = able[pick % len(able)]
-            del self.workers[number]
-            self.post("gone", number)
+            self.leave_now(pick_from(able, pick))
+
+    def leave_now(self, number: int) -> None:
+        del self.workers[number]
+        self.over_workers.append(number)
+        self.post("gone", number)
 
     # -- time and mail --
 
-    @rule(seconds=st.sampled_from([0.001, 0.02, 0.3, 0.6, 1.1]))
-    def time_passes(self, seconds: float) -> None:
+    @step(seconds=(0.001, 0.02, 0.3, 0.6, 1.1), busy=NO_YES)
+    def time_passes(self, seconds: float, busy: bool = False) -> None:
+        """The room looks at the clock, unless it is busy."""
         self.now += seconds
+        if busy:
+            return
         self.mail.appendleft(("tick", ()))
         self.deliver_one()
-        for key, deadline in self.limited.items():
-            if deadline <= self.now and self.is_running(key):
-                assert key in self.outcomes, "over its limit, and not settled"
+        for trip in self.trips():
+            if trip.current is not None and trip.run.cursor == trip.current:
+                self.check_time(trip, self.item(trip.run, trip.current))
 
-    def is_running(self, key: Any) -> bool:
-        return any(
-            trip.current is not None
-            and (trip.run.batch.sink, trip.run.batch.first + trip.current) == key
-            and trip.run.cursor == trip.current
-            and trip.run.number in self.dispatch.runs
-            for trip in self.trips()
-        )
+    def check_time(self, trip: Trip, item: Item) -> None:
+        """Limits are kept, and what does not obey is ended by force."""
+        if trip.run.number not in self.dispatch.runs:
+            return
+        if item.limit_at is not None and item.limit_at <= self.now:
+            assert item.outcome is not None, "over its limit, and not settled"
+            self.force(item)
+        if item.force_at is not None and item.force_at <= self.now:
+            assert trip.abandoned or item.warned, "past its grace, and alive"
 
-    @rule(count=st.integers(1, 8))
+    @step(count=range(1, 9))
     def deliver(self, count: int) -> None:
         for _ in range(min(count, len(self.mail))):
             self.deliver_one()
 
-    @rule(start=st.booleans())
+    def deliver_all(self) -> None:
+        self.deliver(len(self.mail))
+
+    @step(start=NO_YES)
     def all_goes_on(self, start: bool) -> None:
         """The ordinary course of things, so that histories get somewhere."""
-        self.deliver(len(self.mail))
-        for number, worker in self.workers.items():
-            if not worker.ready:
-                self.get_ready_now(number)
-        self.deliver(len(self.mail))
+        self.deliver_all()
+        for number in self.starting():
+            self.get_ready_now(number)
+        for trip in self.trips():
+            while trip.inbox:
+                self.read(trip)
+        self.deliver_all()
         if start:
             for trip in self.trips():
                 if trip.current is None and trip.todo:
                     self.start(trip)
-            self.deliver(len(self.mail))
+            self.deliver_all()
 
-    @rule(obey=st.booleans(), late=st.booleans())
-    def all_finish(self, obey: bool, late: bool) -> None:
+    @step(obey=NO_YES, late=NO_YES, next_too=NO_YES)
+    def all_finish(self, obey: bool, late: bool, next_too: bool) -> None:
         """Every running item ends; its answer arrives, or is still on its way."""
         for trip in self.trips():
             if trip.current is not None and not trip.waiting:
                 self.finish(trip, obey)
+                if next_too and trip.todo:
+                    self.start(trip)
         if not late:
-            self.deliver(len(self.mail))
+            self.deliver_all()
 
-    @rule(pick=picks)
+    @step(pick=PICKS)
     def wait_and_let_others(self, pick: int) -> None:
         """A task waits, and the places are given anew."""
         self.all_goes_on(True)
         self.wait_in_a_task(pick)
         self.all_goes_on(True)
 
-    @rule(pick=picks, seconds=st.sampled_from([0.02, 1.1]))
-    def time_passes_over_work(self, pick: int, seconds: float) -> None:
+    @step(seconds=(0.02, 1.1))
+    def time_passes_over_work(self, seconds: float) -> None:
         """Something runs while the clock goes on."""
         self.all_goes_on(True)
         self.time_passes(seconds)
         self.all_goes_on(True)
-        self.time_passes(0.6)
+        self.time_passes(GRACE + 0.1)
 
-    @rule(pick=picks)
-    def die_before_work(self, pick: int) -> None:
-        """Something was sent, and not touched, when its worker dies."""
-        self.all_goes_on(False)
-        self.die(pick)
-        self.all_goes_on(False)
+    @step(pick=PICKS, seconds=(0.02, 0.6, 1.1))
+    def wait_too_long(self, pick: int, seconds: float) -> None:
+        """A task waits, and wants back, while others hold the places and the clock goes on."""
+        self.wait_and_let_others(pick)
+        self.want_back(pick)
+        self.time_passes_over_work(seconds)
 
-    @rule(pick=picks)
-    def die_over_work(self, pick: int) -> None:
-        """Something runs when its worker dies."""
+    @step(seconds=(0.001, 0.3, 0.6))
+    def one_after_the_other(self, seconds: float) -> None:
+        """The first items of batches end, and the next begin at once."""
         self.all_goes_on(True)
-        self.die(pick)
+        self.time_passes(seconds)
+        self.all_finish(obey=False, late=False, next_too=True)
+        self.deliver_all()
+        self.time_passes(seconds)
+
+    @step(pick=PICKS, stop=range(4))
+    def cut_in_passing(self, pick: int, stop: int) -> None:
+        """A map is cut while the answer of one item is on its way, and the next runs."""
+        self.all_goes_on(True)
+        self.cut(pick, stop, True)
+        self.all_finish(obey=False, late=False, next_too=True)
+
+    @step(really=range(2))
+    def close_in_passing(self, really: int) -> None:
+        """The same, by a close that aborts; then the grace passes."""
+        if really:
+            return
+        self.all_goes_on(True)
+        self.close("abort", 0)
+        self.all_finish(obey=False, late=False, next_too=True)
+        self.time_passes(GRACE + 0.1)
+        self.time_passes(GRACE + 0.1)
+
+    @step()
+    def come_to_rest(self) -> None:
+        """All is done, for the moment."""
+        for _ in range(4):
+            self.all_goes_on(True)
+            self.all_finish(obey=True, late=False, next_too=False)
+
+    @step(pick=PICKS, times=DEATHS)
+    def die_before_work(self, pick: int, times: int) -> None:
+        """Something was sent, and not touched, when its worker dies."""
+        for _ in range(times):
+            self.all_goes_on(False)
+            self.die(pick)
+        self.deliver_all()
+
+    @step(pick=PICKS, times=range(1, 4))
+    def die_over_work(self, pick: int, times: int) -> None:
+        """Something runs when its worker dies."""
+        for _ in range(times):
+            self.all_goes_on(True)
+            self.die(pick)
+
+    @step(times=DEATHS)
+    def die_while_starting(self, times: int) -> None:
+        """Workers that die before they are ready: not for ever."""
+        for _ in range(times):
+            self.deliver_all()
+            if self.kills and self.starting():
+                self.kill(self.workers[self.starting()[0]])
+                self.deaths_at_start += 1
+                self.deliver_all()
+        if self.deaths_at_start >= self.core_module.UNTOUCHED_DEATHS:
+            assert self.dispatch.broken is not None, "it starts workers for ever"
 
     # -- what must always be true --
 
-    @invariant()
+    @always
     def never_more_than_allowed(self) -> None:
-        if not hasattr(self, "dispatch"):
-            return
-        running = [t for t in self.trips() if t.current is not None and not t.waiting]
-        abandoned = [t for t in running if t.abandoned]
-        assert len(running) - len(abandoned) <= self.max_workers, "more run than may"
+        running = [trip for trip in self.trips() if trip.holds_place()]
+        assert len(running) <= self.max_workers, "more run than may"
         assert 0 <= self.dispatch.active <= self.max_workers
 
-    @invariant()
+    @always
     def nobody_waits_beside_a_free_place(self) -> None:
-        if not hasattr(self, "dispatch") or self.mail or self.broken:
-            return
         core = self.dispatch
-        if core.queue and core.active < self.max_workers:
+        if self.mail or not core.queue:
+            return
+        if core.active < self.max_workers:
             assert not core.idle, "an idle worker beside a queue"
-            starting = [w for w in self.workers.values() if not w.ready]
             leaving = [w for w in self.workers.values() if w.told_to_stop]
-            assert starting or leaving, "a free place, a queue, and nobody comes"
+            assert self.starting() or leaving, "a free place, a queue, and nobody comes"
 
-    @invariant()
+    @always
+    def waiting_tasks_get_free_places(self) -> None:
+        core = self.dispatch
+        if not self.mail and core.active < self.max_workers:
+            assert self.grants_due == 0, "a free place, and a task waits for it"
+
+    @always
     def slow_items_hold_nobody_up(self) -> None:
-        if not hasattr(self, "dispatch") or self.mail:
+        if self.mail:
             return
         for trip in self.trips():
             late = trip.run.progress + self.core_module.PATIENCE * 2
             if trip.run.number in self.dispatch.runs and late < self.now:
                 due = self.dispatch.next_deadline()
                 held = trip.run.end - trip.run.cursor > 1
-                assert not held or trip.run.withdrawing or (due is not None and due <= self.now)
+                asked = trip.run.withdrawing or (due is not None and due <= self.now)
+                assert not held or asked, "something waits behind a slow item"
+
+    @always
+    def what_shall_stop_is_told(self) -> None:
+        """No abort gets lost on its way: the item that runs is told, not the one that ran."""
+        if self.mail:
+            return
+        for trip in self.trips():
+            if trip.current is None or trip.run.number not in self.dispatch.runs:
+                continue
+            item = self.item(trip.run, trip.current)
+            shall = self.abort_heard or self.must_stop(item)
+            if shall and item.options.abort:
+                told = trip.aborted() or trip.inbox or item.outcome or item.force_at is not None
+                assert told, "it shall stop, and nobody tells it"
+                if self.abort_heard and not self.kills:  # a plain function may have to be left
+                    self.force(item)
+
+    def must_stop(self, item: Item) -> bool:
+        if isinstance(item.sink, FakeTask):
+            return item.sink.abort_heard
+        return item.index >= item.sink.abort_heard_from
 
     def teardown(self) -> None:
         """Let everything come to its end, and count."""
         if not hasattr(self, "dispatch"):
             return
+        if self.close_first:  # and its maps go on: it waits for them
+            self.closing = True
+            self.post("close", False, False)
+            self.settle_down()
         for sink in list(self.open_maps):
+            self.submit_batch(sink, 1, OPTIONS[0], False)
             self.end_map(sink)
         self.settle_down()
-        assert self.grants_due == 0 or self.broken, "somebody waits for a place for ever"
-        missing = self.accepted - self.outcomes.keys()
+        assert self.grants_due == 0, "somebody waits for a place for ever"
+        missing = [item for item in self.items.values() if item.outcome is None]
         assert not missing, f"no outcome for {missing}"
         self.closing = True
         self.post("close", False, False)
         self.settle_down()
         assert self.closed == 1, "it does not close"
-        dispatch = self.dispatch
-        assert dispatch.done + dispatch.failed == len(self.accepted), "the books do not balance"
+        self.check_books()
+
+    def check_books(self) -> None:
+        core, outcomes = self.dispatch, [item.outcome for item in self.items.values()]
+        assert core.done == sum(isinstance(o, Success) for o in outcomes), "the books are wrong"
+        assert core.done + core.failed == len(outcomes), "the books do not balance"
+        lost = [o for o in outcomes if isinstance(o, Failure)]
+        assert core.lost == sum(isinstance(o.error, WorkerLostError) for o in lost), "lost?"
+        assert not core.active, "places were lost"
+        left = [core.queue, core.runs, core.workers, core.idle, core.returning]
+        assert not any(left), "something is left"
 
     def settle_down(self) -> None:
         """Everybody does what is to be done, until nothing is."""
         for _ in range(3000):
             if self.mail:
                 self.deliver_one()
-                continue
-            if self.everybody_acts():
-                continue
-            due = self.dispatch.next_deadline()
-            if due is None:
-                return
-            self.now = max(self.now, due)
-            self.mail.append(("tick", ()))
+            elif not self.everybody_acts():
+                due = self.dispatch.next_deadline()
+                if due is None:
+                    return
+                self.time_passes(max(0.0, due - self.now))
         raise AssertionError("it never comes to rest")
 
     def everybody_acts(self) -> bool:
-        acted = False
+        acted = bool(self.starting())
         for number, worker in list(self.workers.items()):
             if not worker.ready:
                 self.get_ready_now(number)
-                acted = True
             for trip in list(worker.trips):
                 acted |= self.trip_acts(trip)
-            if worker.told_to_stop and not any(
-                t.has_work() and not t.abandoned for t in worker.trips
-            ):
-                del self.workers[number]
-                self.post("gone", number)
+            if worker.may_leave():
+                self.leave_now(number)
                 acted = True
         return acted
 
-    def get_ready_now(self, number: int) -> None:
-        self.workers[number].ready = True
-        self.post("ready", number)
-
     def trip_acts(self, trip: Trip) -> bool:
-        if trip.waiting:
+        if trip.inbox:
+            self.read(trip)
+        elif trip.waiting:
             if trip.asked_back:
                 return False
             self.ask_back(trip)
@@ -629,3 +873,34 @@ class DispatchMachine(RuleBasedStateMachine):
                 self.drop(trip)
             return False
         return True
+
+
+# -- the same without Hypothesis: less clever, and ten times as fast --
+
+
+@cache
+def all_steps() -> tuple[list[Any], list[Any]]:
+    """The steps with their choices, and what must always be true."""
+    members = [getattr(DispatchMachine, name) for name in dir(DispatchMachine)]
+    return (
+        [(m.__name__, m.choices) for m in members if hasattr(m, "choices")],
+        [m.__name__ for m in members if hasattr(m, "always")],
+    )
+
+
+def walk(machine: DispatchMachine, random: Random, length: int) -> None:
+    """A history of random steps, checked after each; it ends as a rule-based one does."""
+    steps, invariants = all_steps()
+    machine.begin(
+        workers=random.randint(1, 3),
+        kills=random.random() < 0.5,
+        most=random.choice([None, None, 1]),
+        idle=random.choice([None, 0.2]),
+        close_first=random.random() < 0.5,
+    )
+    for _ in range(length):
+        name, choices = random.choice(steps)
+        getattr(machine, name)(**{key: random.choice(values) for key, values in choices.items()})
+        for check in invariants:
+            getattr(machine, check)()
+    machine.teardown()

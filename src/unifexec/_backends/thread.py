@@ -222,9 +222,10 @@ class ThreadRoom(Room):
 
     def do_abort(self, run: Run) -> None:
         """Ask the running task to stop: a coroutine will, a plain function may."""
-        self._flush(run, monotonic())
-        if run.carried.lane.stop():
-            self.post(self.dispatch.stopping, run.number, run.cursor)
+        offset = run.cursor
+        if run.carried.lane.stop(run.batch.first + offset):
+            self.post(self.dispatch.stopping, run.number, offset)
+        self.post(self._flush, run)
 
     def do_discard(self, run: Run) -> None:
         """Give the lane up: it ends when its task does."""

@@ -99,6 +99,7 @@ class Run:
         "batch",
         "carried",
         "cursor",
+        "doomed",
         "end",
         "number",
         "progress",
@@ -117,6 +118,7 @@ class Run:
         self.end = len(batch)  # items from here on were withdrawn
         self.progress = now  # when it was sent, or last answered
         self.stopping = False  # the current item was told to stop
+        self.doomed = len(batch)  # items from here on shall not go on
         self.settled = False  # the current item has its outcome already, on time
         self.withdrawing = False
         self.aside = False
@@ -177,6 +179,7 @@ class Dispatch:
         self.sources: set[Sink] = set()  # maps that may still submit
         self.closing = False
         self._cancelling = False  # closing, and what has not started shall not
+        self._aborting = False  # and what has started shall stop
         self.ended = False
         self.broken: BaseException | None = None  # what the initializer failed with
         self.abandoned: set[int] = set()  # runs that were given up and still go on
@@ -207,6 +210,8 @@ class Dispatch:
             self._fail(batch, self._initializer_error)
         elif self.ended:
             self._fail(batch, _closed_error)
+        elif self._cancelling:
+            self._fail(batch, _cancelled_error)
         else:
             self.queue.append(batch)
             self._assign(now)
@@ -270,8 +275,8 @@ class Dispatch:
             wanted = sink.claim_batch(run.batch)
             if run.end > wanted:
                 self._withdraw(run)
-            if abort and run.cursor >= wanted and run.batch.options.abort:
-                self._stop(run, now)
+            if abort and run.batch.options.abort:
+                self._doom(run, wanted, now)
         self._maybe_end()
 
     def fail(self, batch: Batch, error: BaseException, now: float) -> None:
@@ -282,10 +287,14 @@ class Dispatch:
             self._fail(batch, _cancelled_error)
 
     def abort(self, sink: Sink, now: float) -> None:
-        """A running task shall stop."""
+        """A task that was started shall stop; it may be waiting to be started again."""
+        for batch in [batch for batch in self.queue if batch.sink is sink]:
+            self.queue.remove(batch)
+            self._fail(batch, _cancelled_error)
         for run in list(self.runs.values()):
             if run.batch.sink is sink:
                 self._stop(run, now)
+        self._maybe_end()
 
     def stopping(self, number: int, offset: int, now: float) -> None:
         """The item can really be stopped: if it goes on past the grace, force it."""
@@ -398,6 +407,7 @@ class Dispatch:
         """Accept nothing new; end when all is done. May be called again, to ask for more."""
         self.closing = True
         self._cancelling |= cancel_pending
+        self._aborting |= abort_running
         if self._cancelling:
             batches, self.queue = self.queue, deque()
             for batch in batches:
@@ -406,7 +416,7 @@ class Dispatch:
             if self._cancelling:
                 self._withdraw(run)
             if abort_running and run.batch.options.abort:
-                self._stop(run, now)
+                self._doom(run, 0, now)
                 self.stopping(run.number, run.cursor, now)
         self._maybe_end()
 
@@ -494,6 +504,10 @@ class Dispatch:
     def _go_on(self, run: Run, now: float) -> None:
         """After an answer: the next item, or the end of the run."""
         if run.cursor < run.end:
+            if run.cursor >= run.doomed:
+                self._stop(run, now)
+                if self._aborting:
+                    self.stopping(run.number, run.cursor, now)
             if run.end - run.cursor > 1 and not run.withdrawing:
                 self._remind(run.progress + PATIENCE, "patience", run.number, run.cursor)
             return
@@ -558,6 +572,12 @@ class Dispatch:
         run.settled = True
         self._stop(run, now)
         self.stopping(run.number, run.cursor, now)
+
+    def _doom(self, run: Run, offset: int, now: float) -> None:
+        """No item from ``offset`` on shall go on, also one whose start we hear of later."""
+        run.doomed = min(run.doomed, offset)
+        if run.cursor >= run.doomed:
+            self._stop(run, now)
 
     def _stop(self, run: Run, now: float) -> None:
         """Tell the current item to stop; the backend answers `stopping` if it can be forced."""

@@ -90,17 +90,25 @@ class Task(Future["R"]):
 
         A task that is started again, since its worker died, keeps its claim.
         """
+        if not self._take_token():
+            return not self._cancel_won
+        self.set_running_or_notify_cancel()
+        return True
+
+    def _take_token(self) -> bool:
+        """Whether the token was there; it is not, afterwards."""
         try:
             self._token.pop()
         except IndexError:
-            return not self._cancel_won
-        self.set_running_or_notify_cancel()
+            return False
         return True
 
     def settle(self, outcome: Success[R] | Failure) -> None:
         """Give the task its one outcome, and tell all who wait. Called once, by the home."""
         if self._outcome is not None:
             return
+        if self._take_token() and isinstance(getattr(outcome, "error", None), TaskCancelledError):
+            self._cancel_won = True  # it was cancelled for us, by a close: say so as `cancel` does
         self._outcome = outcome
         if self._cancel_won:
             super().cancel()
@@ -152,9 +160,7 @@ class Task(Future["R"]):
         `TaskCancelledError`. False: it is running or done, and is not touched. The same on
         every executor. Never blocks; safe in signal handlers.
         """
-        try:
-            self._token.pop()
-        except IndexError:
+        if not self._take_token():
             return self._cancel_won
         self._cancel_won = True
         self._home.task_cancelled(self)
