@@ -61,8 +61,8 @@ def huge(size: int) -> bytes:
 
 def sleep_with_finally(seconds: float, path: str) -> None:
     """Sleep, and say when leaving."""
-    Path(path).write_text("started")
     try:
+        Path(path).write_text("started")
         time.sleep(seconds)
     finally:
         Path(path).write_text("cleaned up")

@@ -117,8 +117,8 @@ async def wait_for_file_async(folder: str, name: str, within: float = 20.0) -> s
 
 def sleep_with_finally(folder: str, seconds: float) -> None:
     """Sleep, and leave a mark on the way out."""
-    touch(folder, "started")
     try:
+        touch(folder, "started")
         time.sleep(seconds)
     finally:
         touch(folder, "finally")
@@ -126,8 +126,8 @@ def sleep_with_finally(folder: str, seconds: float) -> None:
 
 async def sleep_with_finally_async(folder: str, seconds: float) -> None:
     """As `sleep_with_finally`, as a coroutine."""
-    touch(folder, "started")
     try:
+        touch(folder, "started")
         await anyio.sleep(seconds)
     finally:
         touch(folder, "finally")
