@@ -11,14 +11,16 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from unifexec.compare import measure, report, work
+import pytest
+from examples.fetch_data import fetch_data
+
+from unifexec.__main__ import main
+from unifexec.compare import measure, report, server, work
 
 from .faults.programs import children_of, is_running, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 COMMAND = [sys.executable, "-m", "unifexec", "compare"]
 
@@ -56,8 +58,44 @@ def test_only_and_workers() -> None:
     )
     assert done.returncode == 0
     assert done.stdout.count("same results: yes") == 1
-    bad = subprocess.run([*COMMAND, "--workers", "0"], capture_output=True, timeout=20, check=False)
-    assert (bad.returncode, b"at least 1" in bad.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "cure"),
+    [
+        ("--workers", "0", "at least 1"),
+        ("--workers", "2.5", "a whole number"),
+        ("--scale", "nan", "above 0"),
+        ("--scale", "0", "above 0"),
+        ("--scale", "inf", "at most 100"),
+        ("--json", "/no/such/folder/file.json", "cannot write"),
+        ("--only", "nothing", "'http'"),
+    ],
+)
+def test_bad_options_are_refused_before_the_work(
+    option: str, value: str, cure: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with the value and the cure, and exit code 2."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["compare", option, value])
+    text = capsys.readouterr().err
+    assert value in text
+    assert cure in text
+
+
+def test_work_that_fails_shows_in_every_cell_of_the_table() -> None:
+    """Also when already the sample fails by which the row is measured out."""
+    row = work.Row("tiny", "a row that fails", _raise_in_a_worker, list(range(8)))
+    ((_, cells),) = measure.measure_all([row], 1, lambda text: None)
+    assert ["ValueError: broken" in (cell.error or "") for cell in cells] == [True] * 4
+
+
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is on loopback: neither the row nor the example goes through a proxy."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with server.running() as url:
+        assert work.fetch(url) > 0
+        assert len(fetch_data(url)) > 0
 
 
 def test_an_executor_that_fails_shows_its_error() -> None:

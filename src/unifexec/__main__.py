@@ -40,18 +40,39 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--only", action="append", choices=ROWS, help="only this row; may be repeated"
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON too")
     compare.add_argument(
-        "--scale", type=float, default=1.0, help="size of the work; 1.0 takes under a minute"
+        "--json", type=_new_file, metavar="FILE", help="write the figures as JSON too"
+    )
+    compare.add_argument(
+        "--scale", type=_scale, default=1.0, help="size of the work; 1.0 takes under a minute"
     )
     return parser
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"workers must be at least 1, got {value}")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, got {text!r}")
+    return int(text)
+
+
+def _scale(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, at most 100, got {text!r}")
     return value
+
+
+def _new_file(text: str) -> Path:
+    """A file to write later: that it can be written is known before the work begins."""
+    path = Path(text)
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from error
+    return path
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ KINDS = ("serial", "thread", "process", "async")
 CELL_SECONDS = 20.0  # no cell waits longer for its results
 WARM_SECONDS = 10.0  # nor for its workers
 MOST_WARMED = 64  # of the many workers that coroutines may have
-SERIAL_SECONDS = 2.5  # what serial may take for a row, as estimated from a sample
+SERIAL_SECONDS = 1.5  # what serial may take for a row, as estimated from a sample
 ROUNDS = 2  # an operating system may place processes badly for seconds: the better one counts
 
 
@@ -62,13 +62,19 @@ def _warm(executor: Any, workers: int, row: Row) -> None:
 
 
 def fitted(row: Row) -> Row:
-    """The row, shortened where this machine is too slow for all of it in serial."""
+    """The row, shortened where this machine is too slow for all of it in serial.
+
+    Work that fails is left as it is: each cell then shows its own error.
+    """
     sample = row.items[:: max(1, len(row.items) // 20)]
-    with create_executor("serial") as executor:
-        list(executor.map(row.fn, sample[:1]))  # what it imports is not its speed
-        start = time.perf_counter()
-        list(executor.map(row.fn, sample, timeout=CELL_SECONDS))
-        each = (time.perf_counter() - start) / len(sample)
+    try:
+        with create_executor("serial") as executor:
+            list(executor.map(row.fn, sample[:1]))  # what it imports is not its speed
+            start = time.perf_counter()
+            list(executor.map(row.fn, sample, timeout=CELL_SECONDS))
+            each = (time.perf_counter() - start) / len(sample)
+    except Exception:
+        return row
     return row._replace(items=row.items[: max(4, int(SERIAL_SECONDS / each))])
 
 

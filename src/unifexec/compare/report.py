@@ -31,7 +31,9 @@ REASONS = {
         ("thread", "async", "process"),
         "this native code releases the GIL, so that threads use several cores too",
     ),
-    "tiny": Reason(("serial",), "sharing out so small a call costs about as much as making it"),
+    "tiny": Reason(
+        ("serial", "thread"), "sharing out so small a call costs about as much as making it"
+    ),
     "async": Reason(("async",), "waiting coroutines need no thread each"),
 }
 
