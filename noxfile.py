@@ -91,6 +91,13 @@ def laws(session: nox.Session) -> None:
     session.run("pytest", "-m", "slow", "tests/model/test_model_bites.py")
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run random programs with random faults: ``nox -s soak -- --minutes 10 --seed 1``."""
+    session.install(".", "--group", "tests")
+    session.run("python", "-m", "tests.soak", *session.posargs)
+
+
 @nox.session(python=OLDEST)
 def types(session: nox.Session) -> None:
     """Check the types of the package, and the cases of tests/typing, with mypy and pyright."""

@@ -61,7 +61,8 @@ def _descriptors() -> set[tuple[str, object]]:
     return {("descriptor", number) for number in range(count)}
 
 
-def _inventory() -> set[tuple[str, object]]:
+def inventory() -> set[tuple[str, object]]:
+    """Return what this process holds: threads, children, descriptors."""
     return _threads() | _children() | _descriptors()
 
 
@@ -71,7 +72,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
     A test that shares an executor with others of its class is checked with its class.
     """
-    before = _inventory()
+    before = inventory()
     yield
     if "ex" not in request.fixturenames:
         _expect_no_more_than(before)
@@ -80,7 +81,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="class")
 def nothing_left_by_a_class() -> Iterator[None]:
     """As `nothing_left_behind`, for what the tests of a class share."""
-    before = _inventory()
+    before = inventory()
     yield
     _expect_no_more_than(before)
 
@@ -88,7 +89,7 @@ def nothing_left_by_a_class() -> Iterator[None]:
 def _expect_no_more_than(before: set[tuple[str, object]]) -> None:
     deadline = time.monotonic() + PATIENCE
     pause = 0.001
-    while left := _inventory() - before:
+    while left := inventory() - before:
         if time.monotonic() > deadline:
             pytest.fail(f"left behind: {sorted(map(str, left))}", pytrace=False)
         gc.collect()  # an executor that was dropped, not closed, leaves when it is collected

@@ -10,6 +10,7 @@ for a task. The *main thread* runs the tasks, since signals interrupt only that 
 
 from __future__ import annotations
 
+import _thread
 import mmap
 import os
 import signal
@@ -20,6 +21,7 @@ import threading
 from _queue import SimpleQueue
 from collections import deque
 from contextvars import Context
+from time import sleep
 
 from unifexec import _pickling
 from unifexec._running import CurrentTask, Interrupted, run_task
@@ -27,6 +29,7 @@ from unifexec._running import CurrentTask, Interrupted, run_task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import FrameType
     from typing import Any
 
 # Every message: a header of fixed size, outside any pickle, and a payload. A payload that
@@ -43,6 +46,7 @@ READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID = range(10, 16)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
+IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
 OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
 
@@ -196,11 +200,24 @@ class Worker:
         else:
             signal.raise_signal(signal.SIGINT)
 
-    def interrupt(self, number: int, frame: object) -> None:
-        """Signal handler, on the main thread: stop the item that was meant, and no other."""
-        if self._interruptible and self._target is not None and self._running == self._target:
-            self._target = None
-            raise Interrupted
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler, on the main thread: stop the item that was meant, and no other.
+
+        Not within an import: a package that is imported by half stays broken for all later
+        tasks. We come again soon; the parent's grace is the limit.
+        """
+        if not self._interruptible or self._target is None or self._running != self._target:
+            return
+        if _is_importing(frame):
+            _thread.start_new_thread(self._abort_soon, self._target)
+            return
+        self._target = None
+        raise Interrupted
+
+    def _abort_soon(self, run: int, offset: int) -> None:
+        sleep(IMPORT_SECONDS)
+        if self._target == (run, offset):
+            self._abort(run, offset)
 
     # -- the main thread --
 
@@ -326,6 +343,15 @@ class Worker:
                 for part in (header, *payload):
                     self._sock.sendall(part)
         self._interruptible = interruptible
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether the interpreter's import machinery is at work below this frame."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _load_and_call(work: Work, payload: bytes) -> Any:

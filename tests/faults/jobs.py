@@ -68,6 +68,15 @@ def sleep_with_finally(seconds: float, path: str) -> None:
         Path(path).write_text("cleaned up")
 
 
+def import_and_sleep(module: str, seconds: float) -> int:
+    """Import a module, then sleep; which process did."""
+    import importlib
+
+    importlib.import_module(module)
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def swallow_everything(seconds: float) -> str:
     """Ignore all that should stop it."""
     end = time.monotonic() + seconds

@@ -68,6 +68,28 @@ trio.run(main)
 }
 
 
+@pytest.mark.parametrize("task", ["time.sleep", "anyio.sleep"])
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_L20_ctrl_c_while_a_loop_is_given_back(library: str, task: str) -> None:
+    """Ctrl-C in the clean exit of an executor on the caller's loop gives up what still runs."""
+    program = f"""
+import anyio
+async def main():
+    async with AsyncExecutor(2) as ex:
+        ex.submit({task}, 60)
+        await anyio.sleep(0.05)
+        print("ready", flush=True)
+anyio.run(main, backend="{library}")
+"""
+    with Program(program) as running:
+        assert running.line() == "ready"
+        assert running.comes_to_rest()
+        running.send(signal.SIGINT)
+        code, _, errors = running.finish(within=4)
+        assert code in (-signal.SIGINT, 130, 1)
+        assert "KeyboardInterrupt" in errors
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", PROGRAMS)
 def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:

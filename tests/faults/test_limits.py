@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -51,6 +52,23 @@ def test_L16_process_that_holds_its_gil() -> None:
             task.result(20)
         assert time.monotonic() - start < 0.3 + IN_TIME
         assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L16_an_import_is_not_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task stopped while it imports a package leaves no half of it to the tasks after it."""
+    package = tmp_path / "slow_to_import"
+    package.mkdir()
+    (package / "part.py").touch()
+    (package / "__init__.py").write_text(
+        "from .part import *\nimport time\ntime.sleep(0.3)\n__all__ = part.__name__\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with ProcessExecutor(1, grace=10) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        with pytest.raises(TimeLimitError):
+            limited = executor.with_options(time_limit=0.1)
+            limited.submit(jobs.import_and_sleep, "slow_to_import", 30).result(20)
+        assert executor.submit(jobs.import_and_sleep, "slow_to_import", 0).result(20) == pid
 
 
 def test_L16_only_the_slow_item_of_a_batch() -> None:

@@ -112,7 +112,7 @@ class AsyncRoom(Room):
     async def live(self) -> None:
         """Carry on until all is closed; shielded, since closing ends it and nothing else."""
         with anyio.CancelScope(shield=True):
-            await without_ctrl_c(self._live)()
+            await self._live()
 
     async def _live(self) -> None:
         async with anyio.create_task_group() as self._group:
@@ -323,11 +323,14 @@ class AsyncExecutor(LocalExecutor):
         self._binding: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
+        await without_ctrl_c(self._bind)()
+        return self
+
+    async def _bind(self) -> None:
         if self._room.claim_loop():
             self._binding = anyio.create_task_group()
             await self._binding.__aenter__()
-            self._binding.start_soon(self._room.live)
-        return self
+            self._binding.start_soon(without_ctrl_c(self._room.live))
 
     async def __aexit__(
         self,
@@ -336,9 +339,20 @@ class AsyncExecutor(LocalExecutor):
         traceback: TracebackType | None,
         /,
     ) -> None:
-        await super().__aexit__(kind, error, traceback)
-        if self._binding is not None:
-            await self._binding.__aexit__(None, None, None)
+        if self._binding is None or self._inherited():
+            await super().__aexit__(kind, error, traceback)
+        else:
+            await without_ctrl_c(self._unbind)(self._binding, error)
+
+    async def _unbind(self, binding: TaskGroup, error: BaseException | None) -> None:
+        """Close, and give the loop back; Ctrl-C while we wait gives up what still runs."""
+        try:
+            await super().__aexit__(type(error), error, None)
+        except BaseException:
+            self._room.request_close(cancel=True, abort=True)
+            raise
+        finally:
+            await binding.__aexit__(None, None, None)
 
     def __reduce__(self) -> Any:
         """In another process: an async executor of that process (L18)."""

@@ -1,0 +1,1 @@
+"""Random programs with random faults, against the accounting of L3."""
