@@ -1,8 +1,8 @@
 """What workers say reaches the parent: log records and warnings (L26).
 
 The worker's half replaces the handlers of its process by one that sends; levels and filters
-are those that the parent had when the worker started. The parent's half hands each record to
-the parent's own loggers.
+are those of the parent, told when a worker starts and when they have changed. The parent's
+half hands each record to the parent's own loggers.
 """
 
 from __future__ import annotations
@@ -82,16 +82,24 @@ def _dump(kind: str, content: Any) -> bytes:
         return pickle.dumps((kind, content))
 
 
-def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
-    """Send records and warnings of this process from now on."""
+def follow(settings: bytes) -> None:
+    """Want here what the parent wants."""
     level, disabled, named, filters = pickle.loads(settings)
-    logging.root.handlers[:] = [Sender(send)]
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name not in named:
+            logger.setLevel(logging.NOTSET)
     logging.root.setLevel(level)
     logging.disable(disabled)
     for name, its_level in named.items():
         logging.getLogger(name).setLevel(its_level)
     warnings.resetwarnings()
     warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever its type says
+
+
+def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
+    """Send records and warnings of this process from now on."""
+    logging.root.handlers[:] = [Sender(send)]
+    follow(settings)
 
     def show(
         message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None

@@ -40,7 +40,7 @@ ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, inde
 MARK = struct.Struct("=Q")
 
 # from the parent
-SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP = range(7)
+SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES = range(8)
 # from the worker
 READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID = range(10, 16)
 # status of an answer
@@ -165,6 +165,8 @@ class Worker:
             self._withdraw(number)
         elif kind == ABORT:
             self._abort(number, offset)
+        elif kind == VOICES:
+            self._listen(payload)
         elif kind == STOP:
             self._todo.append(None)
             self._bell.put(None)
@@ -248,6 +250,11 @@ class Worker:
         from unifexec._voices import speak_through
 
         speak_through(lambda data: self._send(SAID, 0, 0, data), settings)
+
+    def _listen(self, settings: bytes) -> None:
+        from unifexec._voices import follow
+
+        follow(settings)
 
     def run(self) -> None:
         """Run items until told to stop."""

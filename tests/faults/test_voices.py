@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 import warnings
-from typing import TYPE_CHECKING
+
+import pytest
 
 from unifexec import ProcessExecutor
 
+from . import jobs
 from .programs import run, wait_for
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def speak(text: str) -> int:
@@ -37,6 +38,61 @@ def test_L26_log_records_reach_the_parent(caplog: pytest.LogCaptureFixture) -> N
     assert record.getMessage() == "said hello"
     assert record.process == pid != os.getpid()
     assert record.task == "speak"  # type: ignore[attr-defined]
+
+
+def say_all(logger: str) -> None:
+    """Say something on every level."""
+    for level in (logging.DEBUG, logging.INFO, logging.ERROR):
+        logging.getLogger(logger).log(level, logging.getLevelName(level))
+
+
+def test_L26_levels_follow_the_parent(caplog: pytest.LogCaptureFixture) -> None:
+    """Also those that change after the workers started, up, down, and back to unset."""
+    said: list[list[str]] = []
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        for level in (logging.DEBUG, logging.ERROR, logging.INFO, logging.NOTSET):
+            logging.getLogger("some.module").setLevel(level)
+            time.sleep(0.15)  # the promise: a tenth of a second later
+            executor.submit(say_all, "some.module").result(20)
+            assert wait_for(lambda: "ERROR" in caplog.messages)
+            said.append(caplog.messages)
+            caplog.clear()
+    assert said == [["DEBUG", "INFO", "ERROR"], ["ERROR"], ["INFO", "ERROR"], ["ERROR"]]
+
+
+def test_L26_a_record_with_things_that_cannot_travel(caplog: pytest.LogCaptureFixture) -> None:
+    """Arguments are made text in the worker; extra attributes are, where they must be."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(log_a_lock).result(20)
+        assert wait_for(lambda: len(caplog.records) == 2)
+    first, second = caplog.records
+    assert "lock" in first.getMessage()
+    assert "lock" in first.extra  # type: ignore[attr-defined]
+    assert "ZeroDivisionError" in (second.exc_text or "")
+
+
+def log_a_lock() -> None:
+    """Log a lock as argument and as attribute, and an exception with its traceback."""
+    lock = threading.Lock()
+    logging.getLogger("some.module").warning("%s", lock, extra={"extra": lock})
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logging.getLogger("some.module").exception("failed")
+
+
+def test_L26_filters_of_warnings_follow_the_parent() -> None:
+    """A warning that is an error in the parent is one in its workers; one ignored is not sent."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("ignore")
+        with ProcessExecutor(1) as executor:
+            executor.submit(warn, "unheard").result(20)
+            warnings.simplefilter("error")
+            time.sleep(0.15)  # the promise: a tenth of a second later
+            with pytest.raises(UserWarning, match="too much"):
+                executor.submit(warn, "too much").result(20)
+    assert seen == []
 
 
 def test_L26_warnings_reach_the_parent() -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict, deque
+from time import monotonic
 
 from unifexec import _pickling, _worker
 from unifexec._backends.local import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from unifexec._core.options import Options
     from unifexec.abc import Traits
 
+VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
@@ -246,6 +248,8 @@ class ProcessRoom(Room):
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, None)
         self._children: dict[int, Child] = {}
+        self._voices = b""
+        self._voices_seen = 0.0
 
     @property
     def traits(self) -> Traits:  # type: ignore[override]
@@ -364,8 +368,8 @@ class ProcessRoom(Room):
     def do_spawn(self, worker: Worker) -> None:
         """Start a process."""
         backend = self.setup.async_backend
-        voices = levels_and_filters()
-        setup = _pickling.dumps((sys.argv, worker.index, backend, voices, self._setup_data))
+        self._look_at_voices()
+        setup = _pickling.dumps((sys.argv, worker.index, backend, self._voices, self._setup_data))
         try:
             child = Child(worker, setup, self._environment)
         except OSError as error:
@@ -392,11 +396,21 @@ class ProcessRoom(Room):
         """Send the items of a batch, each pickled for itself."""
         child: Child = run.worker.carried
         work: Work = run.batch.work
+        if monotonic() - self._voices_seen > VOICES_SECONDS:
+            self._look_at_voices()
         self._send_work(child, work)
         limited = run.batch.options.time_limit is not None
         for offset, item in enumerate(run.batch.items):
             head = _worker.ITEM_HEAD.pack(work.key, run.batch.first + offset, limited)
             self._send(child, _worker.ITEM, run.number, offset, head, item)
+
+    def _look_at_voices(self) -> None:
+        """Tell the workers when other log records or warnings are wanted than before (L26)."""
+        self._voices_seen = monotonic()
+        before, self._voices = self._voices, levels_and_filters()
+        if before != self._voices:
+            for child in self._children.values():
+                self._send(child, _worker.VOICES, 0, 0, self._voices)
 
     def _send_work(self, child: Child, work: Work) -> None:
         """Functions travel once per worker, and are dropped when others crowd them out."""
