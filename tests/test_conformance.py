@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from unifexec import AsyncExecutor, ProcessExecutor, SerialExecutor, ThreadExecutor
 from unifexec.testing import conformance
 
@@ -10,3 +12,4 @@ TestPortable = conformance(SerialExecutor, portable=True)
 TestThread = conformance(ThreadExecutor)
 TestProcess = conformance(ProcessExecutor)
 TestAsync = conformance(AsyncExecutor)
+TestForkServer = pytest.mark.slow(conformance(ProcessExecutor, start_method="forkserver"))

@@ -198,7 +198,7 @@ def threadsafe_call() -> Callable[..., object]:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
-def without_ctrl_c(fn: Callable[[], Any]) -> Callable[[], Any]:
+def without_ctrl_c(fn: Callable[..., Any]) -> Callable[..., Any]:
     """A coroutine function in which Ctrl-C does not strike, where the loop would let it.
 
     trio raises ``KeyboardInterrupt`` in whatever task runs; protected code is spared, and
@@ -206,6 +206,6 @@ def without_ctrl_c(fn: Callable[[], Any]) -> Callable[[], Any]:
     """
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        protected: Callable[[], Any] = trio.lowlevel.enable_ki_protection(fn)
+        protected: Callable[..., Any] = trio.lowlevel.enable_ki_protection(fn)
         return protected
     return fn

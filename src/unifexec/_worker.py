@@ -38,6 +38,7 @@ HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, 
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
 ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, index, limited
 MARK = struct.Struct("=Q")
+FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
 
 # from the parent
 SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES = range(8)
@@ -233,8 +234,8 @@ class Worker:
 
         self._set_mark(INITIALIZING)
         try:
-            argv, self._index, self._backend, voices, data = _simple(payload)
-            sys.argv[:] = argv
+            place, self._index, self._backend, voices, data = _simple(payload)
+            sys.argv[:], sys.path[:] = place
             self._speak(voices)
             initializer, initargs, self._finalizer = pickle.loads(data)
             if initializer is not None:
@@ -427,15 +428,20 @@ this_worker: Worker | None = None
 
 
 def main() -> None:
-    """The worker's life; its descriptors are in ``sys.argv``."""
-    global this_worker
-    fds = [int(text) for text in sys.argv[1:4]]
+    """The life of a worker of its own interpreter; its descriptors are in ``sys.argv``."""
+    fds = [int(text) for text in sys.argv[1:]]
     for fd in fds:
         os.set_inheritable(fd, False)
-    sock_fd, mark_fd, lifeline = fds
+    live(*fds)
+
+
+def live(sock_fd: int, mark_fd: int, lifeline: int) -> None:
+    """A worker's life."""
+    global this_worker
     hold_lifeline(lifeline)
     signal.signal(signal.SIGINT, lambda number, frame: None)  # Ctrl-C is the parent's affair
     worker = this_worker = Worker(socket.socket(fileno=sock_fd), mmap.mmap(mark_fd, MARK.size))
+    os.close(mark_fd)
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, worker.interrupt)
     else:
@@ -443,3 +449,36 @@ def main() -> None:
     if worker.set_up():
         threading.Thread(target=worker.control, name="unifexec-control", daemon=True).start()
         worker.run()
+
+
+def serve_forks() -> None:
+    """The life of a fork server: one thread, which forks a worker or reaps one when asked.
+
+    A child that ended keeps its number until it is asked for, so that no other process can
+    get a signal that is meant for it.
+    """
+    sock_fd, lifeline = (int(text) for text in sys.argv[1:])
+    hold_lifeline(lifeline)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import pickle  # noqa: F401  (what workers need first is loaded once, here)
+
+    sock = socket.socket(fileno=sock_fd)
+    while True:
+        data, fds, _, _ = socket.recv_fds(sock, FORK.size, 3)
+        if not data:
+            return
+        (pid,) = FORK.unpack(data)
+        if pid:
+            _, status = os.waitpid(pid, 0)
+            sock.sendall(FORK.pack(os.waitstatus_to_exitcode(status)))
+            continue
+        pid = os.fork()
+        if pid == 0:
+            break
+        os.setpgid(pid, pid)  # before anybody can want to kill its group
+        for fd in fds:
+            os.close(fd)
+        sock.sendall(FORK.pack(pid))
+    sock.close()
+    os.close(lifeline)
+    live(*fds)

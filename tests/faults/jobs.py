@@ -16,6 +16,27 @@ def square(x: int) -> int:
     return x * x
 
 
+def slow_square(x: int, seconds: float) -> int:
+    time.sleep(seconds)
+    return x * x
+
+
+def pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def wait_for_file(path: str) -> None:
+    while not os.path.exists(path):
+        time.sleep(0.005)
+
+
+def append(path: str, text: str) -> None:
+    """Add to a file, whole or not at all."""
+    with open(path, "a") as file:
+        file.write(text)
+
+
 def die(how: str) -> None:
     """End this process: by an exit, a signal, or a lack of memory."""
     if how == "exit":
@@ -114,6 +135,29 @@ def call_multiprocessing(x: int) -> int:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         result: int = pool.apply(square, (x,))
         return result
+
+
+def start_multiprocessing_and_ignore(path: str, seconds: float) -> None:
+    """Start a child by multiprocessing, leave its number in a file, ignore all that stops."""
+    import multiprocessing
+
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(seconds,))
+    child.start()
+    Path(path).write_text(str(child.pid))
+    swallow_everything(seconds)
+
+
+def hold_a_worker(path: str) -> None:
+    """Keep a worker process of an executor of one's own busy; its number is in a file."""
+    from unifexec import ProcessExecutor
+
+    with ProcessExecutor(1) as executor:
+        executor.submit(write_pid_and_sleep, path, 30).result()
+
+
+def write_pid_and_sleep(path: str, seconds: float) -> None:
+    Path(path).write_text(f"{os.getpid()}\n")
+    swallow_everything(seconds)
 
 
 def raise_chained() -> None:

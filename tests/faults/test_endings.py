@@ -210,6 +210,22 @@ print(all(task.done() for task in tasks))
     assert run(text, kind) == (0, "closed\nTrue\n", "")
 
 
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_close_from_many_threads(kind: str) -> None:
+    """At once, each waits until all is done, and nobody hangs."""
+    text = """
+ex = create_executor(sys.argv[1], max_workers=2)
+tasks = [ex.submit(time.sleep, 0.05) for _ in range(6)]
+left = []
+def close(): ex.shutdown(); left.append(all(task.done() for task in tasks))
+threads = [threading.Thread(target=close) for _ in range(20)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(left == [True] * 20)
+"""
+    assert run(text, kind) == (0, "True\n", "")
+
+
 def test_L21_close_from_inside_a_task() -> None:
     """A task may close its own executor."""
     text = """

@@ -12,6 +12,9 @@ SUITE = "tests/test_conformance.py"
 DEATH = "tests/faults/test_worker_death.py"
 SERIAL = "tests/faults/test_serialisation.py"
 LIMITS = "tests/faults/test_limits.py"
+CLEAN = "tests/faults/test_clean.py"
+NESTING = "tests/faults/test_nesting.py"
+VOICES = "tests/faults/test_voices.py"
 ENDINGS = "tests/faults/test_endings.py"
 
 
@@ -41,14 +44,19 @@ ROWS = [
     Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/collect.py", "                    task.abort()\n", "                    pass\n"),
     Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "            return not self._cancel_won\n        self.set_running", "            return True\n        self.set_running"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
+    Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", "        if _is_importing(frame):", "        if False:"),
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1:\n                self.abort()\n", ""),
     Row("L18", f"{SUITE}::TestThread::test_L18_nested_submits", "_core/dispatch.py", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
+    Row("L18", f"{NESTING}::test_L18_an_executor_captured_by_several_tasks_of_a_process", "_backends/create.py", "    if kind != \"process\":\n", "    if True:\n"),
     Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/local.py", "        return Work(fn, options, copy_context())", "        return Work(fn, options, __import__('contextvars').Context())"),
     Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/local.py", "            self._room.request_close(cancel=True, abort=True)\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
+    Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
     Row("L22", f"{DEATH}::test_L22_rerun_lost_runs_it_again", "_backends/process.py", "touched = any(", "touched = not any("),
     Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    hold_lifeline(lifeline)\n", ""),
     Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
-    Row("L26", "tests/faults/test_voices.py::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
+    Row("L25", f"{CLEAN}::test_L25_lost_workers_leave_nothing", "_backends/process.py", "        os.close(self._lifeline)\n", "        pass\n"),
+    Row("L26", f"{VOICES}::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
+    Row("L26", f"{VOICES}::test_L26_levels_follow_the_parent", "_backends/process.py", "        if before != self._voices:", "        if False:"),
     Row("L27", f"{SUITE}::TestThread::test_L27_a_slow_callback_delays_no_task", "_core/task.py", "            self._home.call_back([_Callback(fn, self) for fn in callbacks])", "            [_Callback(fn, self)() for fn in callbacks]"),
 ]  # fmt: skip

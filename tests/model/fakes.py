@@ -105,9 +105,12 @@ class Worker:
 
     def __init__(self, core: Any) -> None:
         self.core = core
+        self.stubborn = core.number % 3 == 1  # it hangs when it is told to leave
         self.ready = False
         self.told_to_stop = False
         self.trips: list[Trip] = []
 
-    def may_leave(self) -> bool:
+    def may_leave(self, aborting: bool) -> bool:
+        if aborting and self.stubborn:
+            return False
         return self.told_to_stop and not any(trip.has_work() for trip in self.trips)

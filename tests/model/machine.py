@@ -150,7 +150,7 @@ class DispatchMachine(RuleBasedStateMachine):
         assert not worker.told_to_stop, "sent to a worker that is leaving"
         assert not any(t.has_work() and not t.waiting for t in worker.trips), "sent to a busy one"
         most = self.dispatch.limits.max_tasks_per_child
-        assert most is None or worker.core.tasks < most, "sent to one that had its share"
+        assert most is None or len(run.batch) <= most - worker.core.tasks, "more than its share"
         worker.trips.append(Trip(run))
 
     def check_turn(self, batch: Any) -> None:
@@ -159,7 +159,11 @@ class DispatchMachine(RuleBasedStateMachine):
         if turn is not None:
             assert turn > self.last_fresh, "not first in, first out"
             self.last_fresh = turn
-            assert all(id(b) in self.fresh for b in self.dispatch.queue), "overtook what came back"
+            back = [b for b in self.dispatch.queue if id(b) not in self.fresh]
+            cut_off = batch.first + len(batch)  # too many for one child: the rest is next
+            assert all((b.sink, b.first) == (batch.sink, cut_off) for b in back), (
+                "overtook what came back"
+            )
 
     def check_wanted(self, batch: Any) -> None:
         """Nothing is sent that shall not start."""
@@ -225,6 +229,13 @@ class DispatchMachine(RuleBasedStateMachine):
         assert not worker.runs, "told to leave over its work"
         if worker.number in self.workers:
             self.workers[worker.number].told_to_stop = True
+
+    def do_end(self, worker: Any) -> None:
+        assert self.aborting, "hurried, and nobody leaves by an exception"
+        assert not worker.runs, "ended over its work"
+        if worker.number in self.workers:
+            assert self.workers[worker.number].told_to_stop, "ended without being told to leave"
+            self.leave_now(worker.number)
 
     def do_grant(self, granted: Any) -> None:
         granted()
@@ -594,7 +605,9 @@ class DispatchMachine(RuleBasedStateMachine):
 
     @step(pick=PICKS)
     def leave(self, pick: int) -> None:
-        able = [number for number, worker in self.workers.items() if worker.may_leave()]
+        able = [
+            number for number, worker in self.workers.items() if worker.may_leave(self.aborting)
+        ]
         if able:
             self.leave_now(pick_from(able, pick))
 
@@ -762,6 +775,9 @@ class DispatchMachine(RuleBasedStateMachine):
             assert not core.idle, "an idle worker beside a queue"
             leaving = [w for w in self.workers.values() if w.told_to_stop]
             assert self.starting() or leaving, "a free place, a queue, and nobody comes"
+            free = self.max_workers - max(core.active, len(core.workers) - len(self.starting()))
+            coming = min(len(core.queue), free)
+            assert len(self.starting()) >= coming, "workers come one after the other"
 
     @always
     def waiting_tasks_get_free_places(self) -> None:
@@ -852,7 +868,7 @@ class DispatchMachine(RuleBasedStateMachine):
                 self.get_ready_now(number)
             for trip in list(worker.trips):
                 acted |= self.trip_acts(trip)
-            if worker.may_leave():
+            if worker.may_leave(self.aborting):
                 self.leave_now(number)
                 acted = True
         return acted

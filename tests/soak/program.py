@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ def _random_options(random: Random, kind: str) -> dict[str, Any]:
         options["max_tasks_per_child"] = random.randint(1, 20)
     if kind == "process" and random.random() < 0.3:
         options["idle_timeout"] = 0.02
+    if kind == "process" and random.random() < 0.3 and sys.platform == "linux":
+        options["start_method"] = "forkserver"
     if kind == "thread":
         options["max_abandoned"] = 1000
     return options

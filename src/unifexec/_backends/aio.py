@@ -347,7 +347,7 @@ class AsyncExecutor(LocalExecutor):
     async def _unbind(self, binding: TaskGroup, error: BaseException | None) -> None:
         """Close, and give the loop back; Ctrl-C while we wait gives up what still runs."""
         try:
-            await super().__aexit__(type(error), error, None)
+            await super().__aexit__(None if error is None else type(error), error, None)
         except BaseException:
             self._room.request_close(cancel=True, abort=True)
             raise

@@ -19,6 +19,7 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``abort(run)``              ask the running item to stop; post ``stopping`` if it will
 ``discard(run)``            give it up by force, post ``died`` or ``discarded``
 ``stop(worker)``            let it finish and leave, post ``gone``
+``end(worker)``             it was told to leave and does not: by force, if possible
 ``grant(callback)``         a task that waited has its place again
 ``settle(sink, i, o)``      hand over an outcome
 ``warn``, ``broken``        tell
@@ -240,6 +241,9 @@ class Room:
     def do_grant(self, granted: Callable[[], object]) -> None:
         """A task that waited may go on."""
         granted()
+
+    def do_end(self, worker: Worker) -> None:
+        """A worker does not leave: there is no force against a thread."""
 
     def do_warn(self, text: str) -> None:
         """Tell what nobody waits for."""

@@ -6,13 +6,11 @@ death between any two of them means are in ``docs/process-room.md``.
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,7 +32,8 @@ from unifexec._backends.packing import (
     unpack_error,
     unpack_value,
 )
-from unifexec._core.checks import check_count, check_seconds
+from unifexec._backends.starting import METHODS, starter
+from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import logger
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from unifexec._backends.starting import Starter
     from unifexec._core.dispatch import Run, Worker
     from unifexec._core.options import Options
     from unifexec.abc import Traits
@@ -78,7 +78,7 @@ class Work:
 class Child:
     """One worker process as its parent sees it: process, pipe, mark and lifeline."""
 
-    def __init__(self, worker: Worker, setup: bytes, environment: dict[str, str]) -> None:
+    def __init__(self, worker: Worker, setup: bytes, starter: Starter) -> None:
         self.worker = worker
         self.init_error: BaseException | None = None
         self.known: OrderedDict[int, None] = OrderedDict()
@@ -90,7 +90,7 @@ class Child:
             file.truncate(_worker.MARK.size)
             self._mark = mmap.mmap(file.fileno(), _worker.MARK.size)
             with theirs:
-                self.process = _start([theirs.fileno(), file.fileno(), lifeline], environment)
+                self.process = starter.start([theirs.fileno(), file.fileno(), lifeline])
         os.close(lifeline)
         self.sock.setblocking(False)
         self.sentinel = _sentinel(self.process.pid)
@@ -165,16 +165,12 @@ class Child:
         3. Kill, or let it go on. Without step 1 a kill meant for one item can hit the next.
         """
         if not hasattr(signal, "SIGSTOP"):
-            self.process.kill()
-            return
-        if self.process.poll() is not None:
-            return
-        os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        if self.mark() == mark:
             self.kill()
-        else:
-            os.kill(self.pid, signal.SIGCONT)
+        elif self.process.halt():
+            if self.mark() == mark:
+                self.kill()
+            else:
+                os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it, and its process group with all that its tasks started."""
@@ -182,7 +178,7 @@ class Child:
             if hasattr(os, "killpg"):
                 os.killpg(self.pid, signal.SIGKILL)
             else:
-                self.process.kill()
+                os.kill(self.pid, signal.SIGTERM)  # on Windows: by force
         except OSError:  # it is gone
             pass
 
@@ -203,25 +199,6 @@ class Child:
                 pass
 
 
-def _start(fds: list[int], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a bare interpreter on the worker; nothing is forked without exec."""
-    code = (
-        "__import__('sys').path[:] = __import__('json').loads(__import__('sys').argv.pop())\n"
-        "__import__('unifexec._worker', fromlist=['main']).main()"
-    )
-    # Private, and what `multiprocessing` itself uses: -X, -W, -O and the like are inherited.
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    path = json.dumps([os.path.abspath(entry) for entry in sys.path])
-    command = [sys.executable, *flags, "-c", code, *map(str, fds), path]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        pass_fds=fds,
-        env=environment,
-        process_group=0 if os.name == "posix" else None,
-    )
-
-
 def _sentinel(pid: int) -> int | None:
     """A descriptor that is readable once the process has ended (Linux)."""
     try:
@@ -235,10 +212,11 @@ class ProcessRoom(Room):
 
     name = "unifexec-process-carrier"
 
-    def __init__(self, limits: Limits, setup: Setup) -> None:
+    def __init__(self, limits: Limits, setup: Setup, start_method: str) -> None:
         super().__init__(limits, setup)
         self._setup_data = _pack_setup(setup)
-        self._environment = _environment(limits.max_workers)
+        self._start_method = start_method
+        self._starter = starter(start_method, _environment(limits.max_workers))
         self._works: OrderedDict[bytes, int] = OrderedDict()
         self._next_work = 0
         self._packing = threading.Lock()
@@ -263,7 +241,7 @@ class ProcessRoom(Room):
             shares_memory=False,
             can_abort=True,
             crash_isolated=True,
-            start_method="spawn",
+            start_method=self._start_method,
             best_for="computing in Python, on all cores; code that may crash",
         )
 
@@ -314,6 +292,7 @@ class ProcessRoom(Room):
                 else:
                     self._attend(key.data, events, key.fd)
             self._asleep = False
+        self._starter.close()
         self._selector.close()
         self._bell.close()
         self._ear.close()
@@ -369,9 +348,10 @@ class ProcessRoom(Room):
         """Start a process."""
         backend = self.setup.async_backend
         self._look_at_voices()
-        setup = _pickling.dumps((sys.argv, worker.index, backend, self._voices, self._setup_data))
+        place = sys.argv, [os.path.abspath(entry) for entry in sys.path]
+        setup = _pickling.dumps((place, worker.index, backend, self._voices, self._setup_data))
         try:
-            child = Child(worker, setup, self._environment)
+            child = Child(worker, setup, self._starter)
         except OSError as error:
             self.post(self.dispatch.init_failed, worker.number, error)
             return
@@ -441,6 +421,10 @@ class ProcessRoom(Room):
         """Let it leave when it has done what it has."""
         self._send(worker.carried, _worker.STOP, 0, 0)
 
+    def do_end(self, worker: Worker) -> None:
+        """It does not leave: kill it."""
+        worker.carried.kill()
+
     def _bury(self, child: Child) -> None:
         """A worker ended: read its last words, reap it, say how it ended.
 
@@ -477,6 +461,7 @@ class ProcessRoom(Room):
         """In a forked child of ours: let go of the parent's workers."""
         for child in self._children.values():
             child.forget_in_fork()
+        self._starter.forget_in_fork()
 
 
 def _repeat(data: bytes) -> None:
@@ -570,6 +555,10 @@ class ProcessExecutor(LocalExecutor):
         max_tasks_per_child: replace a worker after so many tasks. Default None: never.
         idle_timeout: seconds (float) after which an idle worker leaves; others come when
             they are needed. Default None: never.
+        start_method: ``"spawn"`` (the default) starts a bare interpreter for each worker;
+            ``"forkserver"`` (Linux) starts one, and forks that: quicker where workers come
+            and go. The caller's own process is never forked: its threads and locks would
+            be copied in the middle of whatever they do.
 
     Workers start when tasks come, and end with the executor or, however that dies, within
     seconds of the parent process. A worker that dies costs the one task it ran, which fails
@@ -587,8 +576,12 @@ class ProcessExecutor(LocalExecutor):
         grace: float = 0.5,
         max_tasks_per_child: int | None = None,
         idle_timeout: float | None = None,
+        start_method: str = "spawn",
     ) -> None:
         workers = checked_workers(max_workers, usable_cores())
+        check_choice("start_method", start_method, METHODS)
+        if start_method == "forkserver" and not sys.platform.startswith("linux"):
+            raise ValueError('start_method="forkserver" needs Linux: use "spawn" here')
         check_seconds("grace", grace)
         if max_tasks_per_child is not None:
             check_count("max_tasks_per_child", max_tasks_per_child)
@@ -601,7 +594,7 @@ class ProcessExecutor(LocalExecutor):
             idle_timeout=idle_timeout,
         )
         setup = Setup(initializer, initargs, finalizer, async_backend)
-        super().__init__(ProcessRoom(limits, setup))
+        super().__init__(ProcessRoom(limits, setup, start_method))
 
     def __reduce__(self) -> Any:
         """In a worker: an executor of that process, on its one place (L18)."""

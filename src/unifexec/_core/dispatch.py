@@ -223,7 +223,7 @@ class Dispatch:
     def source_ended(self, sink: Sink, now: float) -> None:
         """A map will submit no more."""
         self.sources.discard(sink)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def started(self, number: int, offset: int, now: float) -> None:
         """An item of a run started; told at least for items with a time limit."""
@@ -277,7 +277,7 @@ class Dispatch:
                 self._withdraw(run)
             if abort and run.batch.options.abort:
                 self._doom(run, wanted, now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def fail(self, batch: Batch, error: BaseException, now: float) -> None:
         """A batch of one was accepted and cannot be sent (L12)."""
@@ -294,7 +294,7 @@ class Dispatch:
         for run in list(self.runs.values()):
             if run.batch.sink is sink:
                 self._stop(run, now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def stopping(self, number: int, offset: int, now: float) -> None:
         """The item can really be stopped: if it goes on past the grace, force it."""
@@ -316,7 +316,7 @@ class Dispatch:
     def init_failed(self, number: int, error: BaseException, now: float) -> None:
         """A worker's initializer failed: no worker of ours can be set up (L22)."""
         self._forget(number)
-        self._break(error)
+        self._break(error, now)
 
     def died(
         self, number: int, touched: bool, reason: Callable[[str], WorkerLostError], now: float
@@ -334,15 +334,15 @@ class Dispatch:
         if not worker.runs and not worker.stopping and not worker.ready:
             self._untouched_deaths += 1
             if self._untouched_deaths >= UNTOUCHED_DEATHS:
-                self._break(reason("its setting up"))
+                self._break(reason("its setting up"), now)
         self._assign(now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def gone(self, number: int, now: float) -> None:
         """A worker that was told to stop has stopped."""
         self._forget(number)
         self._assign(now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def discarded(self, number: int, now: float) -> None:
         """A run was given up: it goes on by itself, out of our sight, and is counted.
@@ -358,7 +358,7 @@ class Dispatch:
         self._settle_stopped(run)
         self._rest(run.worker, now)
         self._assign(now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     # -- events: places (L18) --
 
@@ -389,7 +389,11 @@ class Dispatch:
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, what, number, offset = heappop(self._deadlines)
             if what == "idle":
-                self._leave_idle(number, offset)
+                self._leave_idle(number, offset, now)
+                continue
+            if what == "leave":
+                if number in self.workers:
+                    self._actions.append(("end", self.workers[number]))
                 continue
             run = self.runs.get(number)
             if run is None or run.cursor != offset:
@@ -418,7 +422,10 @@ class Dispatch:
             if abort_running and run.batch.options.abort:
                 self._doom(run, 0, now)
                 self.stopping(run.number, run.cursor, now)
-        self._maybe_end()
+        for worker in self.workers.values():
+            if abort_running and worker.stopping:
+                self._hurry(worker, now)
+        self._maybe_end(now)
 
     # -- deciding --
 
@@ -432,6 +439,7 @@ class Dispatch:
             elif (worker := self._free_worker()) is not None:
                 self._send(self.queue.popleft(), worker, now)
             else:
+                self._start_workers()
                 break
 
     def _grant(self, run: Run) -> None:
@@ -443,17 +451,23 @@ class Dispatch:
         run.wants_back = None
 
     def _free_worker(self) -> Worker | None:
-        """A worker without an active run; else start one, if that is allowed."""
+        """A worker without an active run; one that waits for others counts when all are there."""
         if self.idle:
             return self.idle.pop()
         if len(self.workers) < self.limits.max_workers:
-            if self._starting < len(self.queue):
-                self._spawn()
             return None
         for worker in self.workers.values():
             if worker.ready and not worker.stopping and all(run.aside for run in worker.runs):
                 return worker
         return None
+
+    def _start_workers(self) -> None:
+        """One for each batch that waits, as far as there are places; all at once."""
+        places = self.limits.max_workers - self.active
+        while len(self.workers) < self.limits.max_workers and self._starting < min(
+            len(self.queue), places
+        ):
+            self._spawn()
 
     def _spawn(self) -> None:
         index = heappop(self._free_indexes) if self._free_indexes else len(self.workers)
@@ -467,6 +481,10 @@ class Dispatch:
             if not worker.runs:
                 self.idle.append(worker)
             return
+        most = self.limits.max_tasks_per_child
+        if most is not None and len(batch) > (share := max(1, most - worker.tasks)):
+            self.queue.appendleft(batch.part(share, len(batch)))
+            del batch.items[share:]
         run = Run(self._next_number(), worker, batch, now)
         self.runs[run.number] = run
         worker.runs.append(run)
@@ -517,7 +535,7 @@ class Dispatch:
         worker.tasks += run.cursor
         self._rest(worker, now)
         self._assign(now)
-        self._maybe_end()
+        self._maybe_end(now)
 
     def _leave(self, run: Run) -> None:
         """A run is over: its place is free."""
@@ -534,21 +552,27 @@ class Dispatch:
             return
         most = self.limits.max_tasks_per_child
         if most is not None and worker.tasks >= most:
-            self._retire(worker)
+            self._retire(worker, now)
             return
         self.idle.append(worker)
         if self.limits.idle_timeout is not None:
             self._remind(now + self.limits.idle_timeout, "idle", worker.number, worker.tasks)
 
-    def _leave_idle(self, number: int, tasks: int) -> None:
+    def _leave_idle(self, number: int, tasks: int, now: float) -> None:
         worker = self.workers.get(number)
         if worker in self.idle and worker.tasks == tasks:
             self.idle.remove(worker)
-            self._retire(worker)
+            self._retire(worker, now)
 
-    def _retire(self, worker: Worker) -> None:
+    def _retire(self, worker: Worker, now: float) -> None:
         worker.stopping = True
         self._actions.append(("stop", worker))
+        if self._aborting:
+            self._hurry(worker, now)
+
+    def _hurry(self, worker: Worker, now: float) -> None:
+        """We leave by an exception: a worker that was told to go has one grace for it."""
+        self._remind(now + self.limits.grace, "leave", worker.number, 0)
 
     def _requeue(self, batch: Batch) -> None:
         """Back to the front: it was accepted before all that waits."""
@@ -628,14 +652,14 @@ class Dispatch:
             self.idle.remove(worker)
         return worker
 
-    def _break(self, error: BaseException) -> None:
+    def _break(self, error: BaseException, now: float) -> None:
         """No worker can be set up: say so to all who wait, and start no more."""
         self.broken = error
         batches, self.queue = self.queue, deque()
         for batch in batches:
             self._fail(batch, self._initializer_error)
         self._actions.append(("broken", error))
-        self._maybe_end()
+        self._maybe_end(now)
 
     def _initializer_error(self, name: str, index: int) -> BaseException:
         error = InitializerError(f"no worker could be set up for {name!r}: {self.broken!r}")
@@ -667,13 +691,13 @@ class Dispatch:
 
     # -- ending --
 
-    def _maybe_end(self) -> None:
+    def _maybe_end(self, now: float) -> None:
         """When closing and nothing is left to do: let the workers go, then say so."""
         if not self.closing or self.ended or self.queue or self.runs or self.sources:
             return
         for worker in list(self.workers.values()):
             if not worker.stopping:
-                self._retire(worker)
+                self._retire(worker, now)
         self.idle.clear()
         if not self.workers:
             self.ended = True

@@ -1,0 +1,206 @@
+"""How worker processes come to be: each by a bare interpreter, or by a fork of a bare one.
+
+``"spawn"`` starts an interpreter for every worker. ``"forkserver"`` starts one for all, which
+has loaded what workers need and is forked for each: quicker where many come and go. The
+caller's own process, with its threads and locks, is never forked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from time import sleep
+
+from unifexec import _worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Process(Protocol):
+        """A process that was started for us."""
+
+        pid: int
+
+        def halt(self) -> bool:
+            """Stop it in its tracks until it gets SIGCONT; False if it has ended."""
+            ...
+
+        def wait(self) -> int:
+            """Wait for its end: its exit code, or minus the signal that ended it."""
+            ...
+
+    class Starter(Protocol):
+        """Starts worker processes."""
+
+        def start(self, fds: list[int]) -> Process:
+            """Start one, and hand it these descriptors."""
+            ...
+
+        def close(self) -> None:
+            """No more will be started."""
+
+        def forget_in_fork(self) -> None:
+            """In a forked child of ours: let go of what is the parent's."""
+
+
+METHODS = ("spawn", "forkserver")
+ANSWER_SECONDS = 10.0  # a fork server that does not answer for so long is given up
+
+
+def starter(method: str, environment: dict[str, str]) -> Starter:
+    """What starts workers in this way."""
+    return Spawner(environment) if method == "spawn" else ForkServer(environment)
+
+
+def _interpreter(
+    function: str, fds: list[int], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a bare interpreter on a function of `_worker`; nothing is forked without exec."""
+    path = [os.path.abspath(entry) for entry in sys.path]
+    code = f"import sys; sys.path[:] = {path!r}; import unifexec._worker as w; w.{function}()"
+    # Private, and what `multiprocessing` itself uses: -X, -W, -O and the like are inherited.
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return subprocess.Popen(
+        [sys.executable, *flags, "-c", code, *map(str, fds)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=fds,
+        env=environment,
+        process_group=0 if os.name == "posix" else None,
+    )
+
+
+class Spawned:
+    """A process that is our child."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        self.pid = popen.pid
+
+    def halt(self) -> bool:
+        """Stop it, and wait until it has stopped."""
+        if self._popen.poll() is not None:
+            return False
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return True
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        return self._popen.wait()
+
+
+class Spawner:
+    """Starts a bare interpreter for each worker."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+
+    def start(self, fds: list[int]) -> Spawned:
+        """Start one."""
+        return Spawned(_interpreter("main", fds, self._environment))
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def forget_in_fork(self) -> None:
+        """Nothing is held."""
+
+
+class Forked:
+    """A process that is the child of the fork server, which tells us how it ended."""
+
+    def __init__(self, pid: int, server: ForkServer) -> None:
+        self.pid = pid
+        self._server = server
+
+    def halt(self) -> bool:
+        """Stop it, and wait until it has stopped; it is nobody's pid until `wait` is called."""
+        try:
+            os.kill(self.pid, signal.SIGSTOP)
+        except ProcessLookupError:
+            return False
+        while (state := _state(self.pid)) not in "TtZX":
+            sleep(0.0002)
+        return state in "Tt"
+
+    def wait(self) -> int:
+        """Wait for its end; if the server is gone, its own end is unknown: as if killed."""
+        return self._server.exitcode_of(self.pid)
+
+
+def _state(pid: int) -> str:
+    """The letter by which Linux tells what a process is at."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+class ForkServer:
+    """Starts one bare process at first use, and asks it for every worker."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket
+        self._lifeline: int
+
+    def start(self, fds: list[int]) -> Forked:
+        """Start one; a server that was killed is replaced."""
+        if self._popen is None:
+            self._begin()
+        try:
+            return self._fork(fds)
+        except OSError:
+            self.close()
+            self._begin()
+            return self._fork(fds)
+
+    def _begin(self) -> None:
+        self._sock, theirs = socket.socketpair()
+        self._sock.settimeout(ANSWER_SECONDS)
+        lifeline, self._lifeline = os.pipe()
+        with theirs:
+            self._popen = _interpreter(
+                "serve_forks", [theirs.fileno(), lifeline], self._environment
+            )
+        os.close(lifeline)
+
+    def _fork(self, fds: list[int]) -> Forked:
+        socket.send_fds(self._sock, [_worker.FORK.pack(0)], fds)
+        return Forked(self._answer(), self)
+
+    def _answer(self) -> int:
+        data = self._sock.recv(_worker.FORK.size)
+        if len(data) < _worker.FORK.size:
+            raise ConnectionResetError("the fork server is gone")
+        (number,) = _worker.FORK.unpack(data)
+        return int(number)
+
+    def exitcode_of(self, pid: int) -> int:
+        """How a worker ended; it is reaped by this question."""
+        try:
+            self._sock.sendall(_worker.FORK.pack(pid))
+            return self._answer()
+        except OSError:
+            return -signal.SIGKILL
+
+    def close(self) -> None:
+        """End the server."""
+        if self._popen is not None:
+            self._sock.close()
+            os.close(self._lifeline)
+            self._popen.wait()
+            self._popen = None
+
+    def forget_in_fork(self) -> None:
+        """In a forked child of ours: the parent's death must be seen by the server."""
+        if self._popen is not None:
+            os.close(self._lifeline)
+            self._sock.close()
+            self._popen = None

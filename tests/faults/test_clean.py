@@ -1,0 +1,181 @@
+"""L25: nothing is left behind, and nothing grows: descriptors, processes, threads, memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unifexec import ProcessExecutor, ThreadExecutor, create_executor
+
+from . import jobs
+from .programs import children_of, run, wait_for
+
+KINDS = ["serial", "thread", "process", "async"]
+LINGERING = ("unifexec-callbacks", "pytest_timeout ")
+MIB = 1 << 20
+
+
+def holdings() -> dict[str, int]:
+    """How much of everything this process holds."""
+    shared, queues = Path("/dev/shm"), Path("/proc/sysvipc/sem")
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "children": len(children_of(os.getpid())),
+        "threads": sum(not t.name.startswith(LINGERING) for t in threading.enumerate()),
+        "shared memory": len(list(shared.iterdir())) if shared.exists() else 0,
+        "semaphores": len(queues.read_text().splitlines()) if queues.exists() else 0,
+    }
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def open_and_close(kind: str, times: int) -> None:
+    """Open, use and close an executor again and again; all is as before."""
+    with create_executor(kind, max_workers=2) as executor:  # what it loads may stay
+        executor.submit(abs, -1).result(20)
+    before = holdings()
+    for number in range(times):
+        with create_executor(kind, max_workers=2) as executor:
+            if number % 2:
+                assert list(executor.map(abs, [-1, -2])) == [1, 2]
+            else:
+                assert executor.submit(abs, -1).result(20) == 1
+    assert wait_for(lambda: holdings() == before), (before, holdings())
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [("serial", 300), ("thread", 300), ("async", 100), ("process", 15)]
+)
+def test_L25_open_and_close(kind: str, times: int) -> None:
+    """Executors come and go; what they held is given back."""
+    open_and_close(kind, times)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_L25_open_and_close_a_thousand_times(kind: str) -> None:
+    """As above, a thousand times."""
+    open_and_close(kind, 1000)
+
+
+GROWTH = """
+import gc
+from itertools import islice
+from tests.faults.test_clean import memory
+
+def grows_by(chunks):
+    "How much more memory is in use after all chunks than after the first."
+    chunks = iter(chunks)
+    next(chunks)
+    before = memory()
+    for _ in chunks: pass
+    return (memory() - before) / (1 << 20)
+
+def tasks(ex, many):
+    for _ in range(10):
+        for task in [ex.submit(abs, -1) for _ in range(many // 10)]: task.result()
+        yield
+
+def items(ex, many):
+    results = ex.map(abs, iter(range(many)))
+    for _ in range(10):
+        for _ in islice(results, many // 10): pass
+        yield
+
+if __name__ == "__main__":
+    with create_executor(sys.argv[1], max_workers=2) as ex:
+        print(grows_by((tasks if sys.argv[2] == "tasks" else items)(ex, int(sys.argv[3]))))
+"""
+
+
+def growth(kind: str, what: str, many: int, within: float) -> float:
+    """MiB by which a program grows from the first tenth of its tasks to the last."""
+    code, output, errors = run(GROWTH, kind, what, str(many), within=within)
+    assert (code, errors) == (0, "")
+    return float(output)
+
+
+@pytest.mark.parametrize("what", ["tasks", "items"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_L25_memory_does_not_grow(kind: str, what: str) -> None:
+    """With the number of tasks that were done, or of items that were mapped."""
+    assert growth(kind, what, 30_000, 50) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", KINDS)
+def test_L25_half_a_million_tasks(kind: str) -> None:
+    """And not by a byte for each."""
+    assert growth(kind, "tasks", 500_000, 1100) < 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("kind", ["serial", "thread", "process"])
+def test_L25_ten_million_items(kind: str) -> None:
+    """A map over an iterable that would fill the memory."""
+    assert growth(kind, "items", 10_000_000, 2300) < 8
+
+
+@pytest.mark.parametrize("kind", ["thread", "process", "async"])
+def test_L25_L27_a_thousand_threads_submit(kind: str) -> None:
+    """At once; each gets its own results."""
+    begin = threading.Barrier(1001)
+    got: list[Any] = []
+
+    def submit(number: int) -> None:
+        begin.wait()
+        got.append((number, executor.submit(jobs.square, number).result(50)))
+
+    with create_executor(kind, max_workers=2) as executor:
+        threads = [threading.Thread(target=submit, args=(n,)) for n in range(1000)]
+        for thread in threads:
+            thread.start()
+        begin.wait()
+        for thread in threads:
+            thread.join()
+    assert sorted(got) == [(n, n * n) for n in range(1000)]
+
+
+def test_L05_L25_yielded_results_are_not_kept() -> None:
+    """Large results of an endless map come and go."""
+    with ThreadExecutor(2) as executor:
+        executor.submit(abs, 1).result(20)
+        before = memory()
+        results = executor.map(lambda _: bytearray(MIB), count(), buffersize=4)
+        for number, result in enumerate(results):
+            assert len(result) == MIB
+            if number == 200:
+                break
+        assert memory() - before < 50 * MIB
+
+
+def test_L25_lost_workers_leave_nothing() -> None:
+    """Neither pipes nor marks nor zombies, after twenty deaths."""
+    with ProcessExecutor(2) as executor:
+        list(executor.map(jobs.pid_after, [0.05] * 4, chunksize=1))
+        before = holdings()
+        tasks = [executor.submit(jobs.die, "exit") for _ in range(20)]
+        assert all(type(task.exception(30)).__name__ == "WorkerLostError" for task in tasks)
+        list(executor.map(jobs.pid_after, [0.05] * 4, chunksize=1))
+        assert wait_for(lambda: holdings() == before), (before, holdings())
+
+
+def test_L25_importing_starts_nothing() -> None:
+    """Neither thread nor process nor descriptor."""
+    text = """
+print(threading.active_count(), len(os.listdir("/proc/self/fd")) <= 4)
+"""
+    assert run(text) == (0, "1 True\n", "")

@@ -1,0 +1,160 @@
+"""How workers come and go: `max_tasks_per_child`, `idle_timeout`, finalizers, `stats()`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from unifexec import (
+    AsyncExecutor,
+    InitializerError,
+    ProcessExecutor,
+    ThreadExecutor,
+    TimeLimitError,
+    WorkerLostError,
+    create_executor,
+)
+
+from . import jobs
+from .programs import is_running, wait_for
+
+KINDS = ["thread", "process", "async"]
+
+
+def pids_of(executor: ProcessExecutor) -> set[int]:
+    return {worker.pid for worker in executor.stats().workers if worker.pid is not None}
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_max_tasks_per_child(most: int) -> None:
+    """A worker leaves after so many tasks, of `submit` and of batches alike."""
+    with ProcessExecutor(1, max_tasks_per_child=most) as executor:
+        pids = [executor.submit(os.getpid).result(20) for _ in range(6)]
+        assert len(set(pids)) == 6 // most
+        pids += executor.map(lambda _: os.getpid(), range(6), chunksize=2)
+        assert max(pids.count(pid) for pid in pids) == most
+        assert wait_for(lambda: not any(map(is_running, set(pids) - pids_of(executor))))
+
+
+def test_idle_workers_leave_and_come_back() -> None:
+    """After `idle_timeout` no process is there; the next task gets a new one."""
+    with ProcessExecutor(2, idle_timeout=0.1) as executor:
+        before = set(executor.map(lambda _: jobs.pid_after(0.05), range(4), chunksize=1))
+        assert wait_for(lambda: not executor.stats().workers)
+        assert wait_for(lambda: not any(map(is_running, before)))
+        assert executor.submit(os.getpid).result(20) not in before
+
+
+def test_a_busy_worker_is_not_idle() -> None:
+    """A task may run much longer than `idle_timeout`, and its worker is used again at once."""
+    with ProcessExecutor(1, idle_timeout=0.2) as executor:
+        first = executor.submit(jobs.pid_after, 0.5).result(20)
+        assert executor.submit(os.getpid).result(20) == first
+
+
+@pytest.mark.parametrize("kind", ["serial", *KINDS])
+def test_finalizers_run_where_initializers_ran(kind: str, tmp_path: Path) -> None:
+    """As many as workers came; once for an async executor, whose workers are places."""
+    path = str(tmp_path / "log")
+    with create_executor(
+        kind,
+        max_workers=2,
+        initializer=jobs.append,
+        initargs=(path, "i"),
+        finalizer=partial(jobs.append, path, "f"),
+    ) as executor:
+        list(executor.map(jobs.slow_square, [1, 2], [0.2, 0.2]))
+    text = Path(path).read_text()
+    assert text.count("i") == text.count("f") == (2 if kind in ("thread", "process") else 1)
+    assert text.startswith("i")
+    assert text.endswith("f")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_finalizer_that_raises_is_logged(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It harms nothing else."""
+    finalizer = partial(jobs.raise_new, ValueError, ("no end",), {})
+    with create_executor(kind, max_workers=1, finalizer=finalizer) as executor:
+        assert executor.submit(jobs.square, 2).result(20) == 4
+    assert wait_for(lambda: any("finalizer" in text for text in caplog.messages))
+
+
+def test_a_finalizer_that_hangs_does_not_outlast_ctrl_c() -> None:
+    """Leaving by an exception gives it the grace, and no more."""
+    with (
+        pytest.raises(ZeroDivisionError),
+        ProcessExecutor(1, grace=0.1, finalizer=partial(jobs.swallow_everything, 30)) as executor,
+    ):
+        pid = executor.submit(os.getpid).result(20)
+        raise ZeroDivisionError
+    assert wait_for(lambda: not is_running(pid))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stats_count_what_runs_and_what_waits(kind: str, tmp_path: Path) -> None:
+    """Queued and running while it is so, done and failed at the end; a frozen picture."""
+    with create_executor(kind, max_workers=1) as executor:
+        assert executor.stats()[:6] == (0, 0, 0, 0, 0, 0)
+        first = executor.submit(jobs.wait_for_file, str(tmp_path / "go"))
+        others = [executor.submit(jobs.square, x) for x in range(3)]
+        others.append(executor.submit(jobs.raise_new, ValueError, (), {}))
+        assert wait_for(lambda: executor.stats()[:2] == (4, 1))
+        (worker,) = executor.stats().workers
+        assert (worker.pid is not None) is (kind == "process")
+        assert worker.worker == 0
+        (tmp_path / "go").touch()
+        for task in [first, *others]:
+            task.exception(20)
+        assert wait_for(lambda: executor.stats()[:6] == (0, 0, 4, 1, 0, 0))
+        before = executor.stats()
+        assert before.workers[0].busy_seconds > 0
+        with pytest.raises(AttributeError):
+            before.done = 7  # type: ignore[misc]
+
+
+def test_stats_count_the_lost_and_the_abandoned() -> None:
+    """A dead worker's task is lost; a thread that does not stop is abandoned until it does."""
+    with ProcessExecutor(1) as processes:
+        with pytest.raises(WorkerLostError):
+            processes.submit(jobs.die, "exit").result(20)
+        assert wait_for(lambda: processes.stats().lost == 1)
+    go = threading.Event()
+    with ThreadExecutor(1) as threads:
+        with pytest.raises(TimeLimitError):
+            threads.with_options(time_limit=0.01).submit(go.wait).result(20)
+        assert wait_for(lambda: threads.stats().abandoned == 1)
+        assert threads.submit(jobs.square, 2).result(20) == 4
+        go.set()
+        assert wait_for(lambda: threads.stats().abandoned == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_initializer_that_raises_is_told_at_the_next_submit(kind: str) -> None:
+    """With its own exception as the cause; nothing is tried for ever."""
+    initializer = partial(jobs.raise_new, ValueError, ("no beginning",), {})
+    with create_executor(kind, max_workers=2, initializer=initializer) as executor:
+        with pytest.raises(InitializerError) as caught:
+            executor.submit(jobs.square, 1).result(20)
+        assert "no beginning" in repr(caught.value.__cause__)
+        with pytest.raises(InitializerError, match="no beginning"):
+            executor.submit(jobs.square, 1)
+
+
+def test_an_async_initializer_runs_once_on_the_loop() -> None:
+    """Before the first task, whatever the number of places."""
+    seen: list[str] = []
+
+    async def begin() -> None:
+        seen.append(threading.current_thread().name)
+
+    async def where() -> str:
+        return threading.current_thread().name
+
+    with AsyncExecutor(3, initializer=begin) as executor:
+        names = list(executor.map(lambda _: where(), range(6)))
+    assert seen == names[:1]
+    assert len(set(names)) == 1

@@ -1,0 +1,98 @@
+"""`start_method`: what holds for spawned workers holds for forked ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from unifexec import ProcessExecutor, TimeLimitError, WorkerLostError
+
+from . import jobs
+from .programs import Program, children_of, is_running, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server needs Linux")
+
+
+def make(workers: int = 1, **options: Any) -> ProcessExecutor:
+    return ProcessExecutor(workers, start_method="forkserver", **options)
+
+
+def parent_of(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def test_unknown_start_methods_are_refused() -> None:
+    """At the call, with those there are; the caller's process is not forked (L25)."""
+    with pytest.raises(ValueError, match=r"'spawn'.*'forkserver'.*'fork'"):
+        ProcessExecutor(1, start_method="fork")
+
+
+def test_workers_are_forked_from_one_bare_process() -> None:
+    """Not from ours, and from the same one, which has imported nothing of the caller's."""
+    with make(2) as executor:
+        assert executor.traits.start_method == "forkserver"
+        pids = set(executor.map(jobs.pid_after, [0.1] * 4, chunksize=1))
+        (server,) = {parent_of(pid) for pid in pids}
+        assert len(pids) == 2
+        assert server in children_of(os.getpid())
+        assert "pytest" not in executor.submit(lambda: list(sys.modules)).result(20)
+
+
+@pytest.mark.parametrize(("how", "told"), [("exit", 3), ("SIGKILL", -9), ("SIGSEGV", -11)])
+def test_L22_a_lost_worker_tells_how_it_ended(how: str, told: int) -> None:
+    """With its exit code or signal, as a spawned one does."""
+    with make() as executor:
+        with pytest.raises(WorkerLostError) as caught:
+            executor.submit(jobs.die, how).result(20)
+        assert caught.value.exitcode == told
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+@pytest.mark.parametrize("task", [jobs.spin, jobs.swallow_everything])
+def test_L16_a_forked_worker_is_stopped_on_time(task: Any) -> None:
+    """By interruption, or by force."""
+    with make(grace=0.1) as executor:
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.1).submit(task, 30).result(20)
+        assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+def test_L22_a_killed_fork_server_is_replaced() -> None:
+    """Its workers live on; the next ones come from a new server."""
+    with make(2, max_tasks_per_child=1) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        (server,) = children_of(os.getpid())
+        os.kill(server, signal.SIGKILL)
+        assert wait_for(lambda: not is_running(server))
+        assert executor.submit(os.getpid).result(20) != pid
+        assert list(executor.map(jobs.square, range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_L25_the_server_goes_with_its_executor() -> None:
+    """When it is closed, no process is left."""
+    with make() as executor:
+        executor.submit(jobs.square, 3).result(20)
+        assert children_of(os.getpid())
+    assert not children_of(os.getpid())
+
+
+def test_L23_server_and_workers_go_with_their_parent() -> None:
+    """However the parent dies."""
+    text = """
+ex = ProcessExecutor(2, start_method="forkserver")
+ex.submit(time.sleep, 60), ex.submit(time.sleep, 60)
+while ex.stats().running < 2: time.sleep(0.01)
+print(*[worker.pid for worker in ex.stats().workers], flush=True)
+time.sleep(60)
+"""
+    with Program(text) as program:
+        program.seen |= set(map(int, program.line().split()))
+        program.send(signal.SIGKILL)
+        program.finish(within=5)
+        assert len(program.seen) == 3
+        assert wait_for(lambda: not program.left_behind(), 3)
