@@ -28,7 +28,7 @@ def holdings() -> dict[str, int]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "children": len(children_of(os.getpid())),
         "threads": sum(not t.name.startswith(LINGERING) for t in threading.enumerate()),
-        "shared memory": len(list(shared.iterdir())) if shared.exists() else 0,
+        "shared memory": len(list(shared.glob("psm_*"))) + len(list(shared.glob("unifexec*"))),
         "semaphores": len(queues.read_text().splitlines()) if queues.exists() else 0,
     }
 

@@ -23,6 +23,7 @@ from .program import run
 REPORT_SECONDS = 30.0
 HANG_SECONDS = 150.0  # no program takes that long: then show where every thread stands, and end
 SHARED_MEMORY = Path("/dev/shm")
+OURS = ("unifexec", "psm_", "sem.")  # so begins what we, or the standard library for us, make
 
 
 def main() -> int:
@@ -99,7 +100,7 @@ class Soak:
 def belongings() -> set[tuple[str, object]]:
     """What this process holds, and what is in shared memory."""
     shared = SHARED_MEMORY.iterdir() if SHARED_MEMORY.exists() else ()
-    return inventory() | {("shared memory", path.name) for path in shared}
+    return inventory() | {("shared memory", p.name) for p in shared if p.name.startswith(OURS)}
 
 
 def left_of(before: set[tuple[str, object]]) -> set[tuple[str, object]]:
