@@ -10,7 +10,9 @@ If a. comes before 2. the waiter sees it and does not sleep; if after, b. comes 
 and finds the watcher. A watcher never blocks and takes no lock that a waiter holds, so
 it may be called from anywhere. The queue is ``queue.SimpleQueue``, which is re-entrant.
 
-A task that waits gives up its place (L18), here and nowhere else.
+A task that waits gives up its place (L18), here and nowhere else. It waits for a place again
+when what it waited for has come. When its wait ended in another way, by a time-out or an
+exception, it goes on at once: what it waited for may have the place, and need the task to go on.
 """
 
 from __future__ import annotations
@@ -60,13 +62,18 @@ def block(what: Watchable, ready: Callable[[], bool], timeout: float | None = No
         return True
     deadline = None if timeout is None else monotonic() + timeout
     task = current.get()
-    if task is not None:
-        task.step_aside()
-    try:
+    if task is None:
         return _sleep(what, ready, deadline)
+    task.step_aside()
+    came = False
+    try:
+        came = _sleep(what, ready, deadline)
     finally:
-        if task is not None:
-            _step_back(task)
+        if not came:
+            task.step_back(_go_on)
+    if came:
+        _step_back(task)
+    return came
 
 
 def _sleep(what: Watchable, ready: Callable[[], bool], deadline: float | None) -> bool:
@@ -102,6 +109,10 @@ def _slice(left: float | None) -> float | None:
     return SIGNAL_SECONDS if left is None else min(left, SIGNAL_SECONDS)
 
 
+def _go_on() -> None:
+    """The task has its place again, and did not wait for it."""
+
+
 def _step_back(task: Any) -> None:
     granted: SimpleQueue[None] = SimpleQueue()
     task.step_back(lambda: granted.put(None))
@@ -114,21 +125,28 @@ async def suspend(what: Watchable, ready: Callable[[], bool]) -> None:
         await checkpoint()
         return
     task = current.get()
-    if task is not None:
-        task.step_aside()
+    if task is None:
+        await _sleep_on_loop(what, ready)
+        return
+    task.step_aside()
     try:
-        event = LoopEvent()
-        what.watch(event.set)
-        try:
-            while not ready():
-                await event.wait()
-        finally:
-            what.unwatch(event.set)
-    finally:
-        if task is not None:
-            event = LoopEvent()
-            task.step_back(event.set)
+        await _sleep_on_loop(what, ready)
+    except BaseException:
+        task.step_back(_go_on)
+        raise
+    event = LoopEvent()
+    task.step_back(event.set)
+    await event.wait()
+
+
+async def _sleep_on_loop(what: Watchable, ready: Callable[[], bool]) -> None:
+    event = LoopEvent()
+    what.watch(event.set)
+    try:
+        while not ready():
             await event.wait()
+    finally:
+        what.unwatch(event.set)
 
 
 async def suspend_for(

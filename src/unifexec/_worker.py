@@ -85,28 +85,64 @@ class Gate:
     """The one place of this process (L18): its task has it, or an executor captured by it."""
 
     def __init__(self) -> None:
-        self.room: object = self
-        self._taken = False
-        self._queue: deque[Callable[[], object]] = deque()
+        self._holder: Seat | None = None
+        self._queue: deque[tuple[Seat, Callable[[], object]]] = deque()
         self._lock = threading.Lock()  # held for a few instructions, never for a call
 
-    def enter(self, granted: Callable[[], object]) -> None:
-        """Call ``granted`` when the place is ours: at once, or when another leaves it."""
+    def seat(self) -> Seat:
+        """A seat for one more task."""
+        return Seat(self)
+
+    def enter(self, seat: Seat, wish: int, granted: Callable[[], object]) -> None:
+        """Call ``granted`` when the place is the seat's: at once, or when another leaves it.
+
+        At once as well if the seat has been left since it had this wish.
+        """
         with self._lock:
-            if self._taken:
-                self._queue.append(granted)
-                return
-            self._taken = True
+            if seat.wish == wish:
+                if self._holder is not None:
+                    self._queue.append((seat, granted))
+                    return
+                self._holder = seat
         granted()
 
-    def leave(self) -> None:
-        """Give the place to whoever has waited longest."""
+    def leave(self, seat: Seat) -> None:
+        """Give the place to whoever has waited longest; a seat without it wants it no more."""
         with self._lock:
-            if not self._queue:
-                self._taken = False
-                return
-            granted = self._queue.popleft()
-        granted()
+            seat.wish += 1
+            if self._holder is seat:
+                first = self._queue.popleft() if self._queue else None
+                self._holder = None if first is None else first[0]
+                told = [] if first is None else [first]
+            else:
+                told = [entry for entry in self._queue if entry[0] is seat]
+                for entry in told:
+                    self._queue.remove(entry)
+        for _, granted in told:
+            granted()
+
+
+class Seat:
+    """What one task has of the place of its process: it has it, waits for it, or neither."""
+
+    __slots__ = ("gate", "wish")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.wish = 0  # which of its wishes for the place is the last
+
+    @property
+    def room(self) -> object:
+        """The room of the task, as far as it has one here."""
+        return self.gate
+
+    def enter(self, granted: Callable[[], object]) -> None:
+        """Call ``granted`` when the place is ours."""
+        self.gate.enter(self, self.wish, granted)
+
+    def leave(self) -> None:
+        """Give the place up, or the wish for it."""
+        self.gate.leave(self)
 
     def wait(self) -> None:
         """Block until the place is ours."""
@@ -287,17 +323,20 @@ class Worker:
         self._running = (run, offset)
         if limited:
             self._send(STARTED, run, offset)
-        self.gate.wait()
-        status, seconds, data = self._outcome(work, index, payload)
-        self.gate.leave()
+        seat = self.gate.seat()
+        seat.wait()
+        status, seconds, data = self._outcome(work, index, payload, seat)
+        seat.leave()
         self._running = None
         _flush()
         self._send(DONE, run, offset, ANSWER.pack(status, seconds), data)
         self._set_mark(0)
 
-    def _outcome(self, work: Work, index: int, payload: bytes) -> tuple[int, float, bytes]:
+    def _outcome(
+        self, work: Work, index: int, payload: bytes, seat: Seat
+    ) -> tuple[int, float, bytes]:
         note = f"raised in a worker process by task {work.name!r} (item {index})"
-        succeeded, value, seconds = self._call(work, index, payload)
+        succeeded, value, seconds = self._call(work, index, payload, seat)
         if isinstance(value, Interrupted):
             return INTERRUPTED, seconds, b""
         if not succeeded:
@@ -308,8 +347,8 @@ class Worker:
             text = _pickling.explain(f"the result of {work.name!r}", value, error)
             return UNSENDABLE, seconds, text.encode("utf-8", "replace")
 
-    def _call(self, work: Work, index: int, payload: bytes) -> tuple[bool, Any, float]:
-        task = CurrentTask(work.name, index, self._index, self.gate)
+    def _call(self, work: Work, index: int, payload: bytes, seat: Seat) -> tuple[bool, Any, float]:
+        task = CurrentTask(work.name, index, self._index, seat)
         try:
             self._interruptible = True
             return run_task(task, Context(), _load_and_call, (work, payload), {}, self._await)

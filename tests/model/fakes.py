@@ -85,6 +85,7 @@ class Trip:
         self.abort_for: int | None = None  # the item that shall stop, and no other
         self.waiting = False  # its task gave up its place
         self.asked_back = False
+        self.waits_again = False  # it did not wait for its place, and waits for others now
         self.abandoned = False
 
     def key(self, offset: int) -> Any:

@@ -34,6 +34,7 @@ FAULTS = [
     Fault("giving up gives no place back", "L16", "        self.abandoned.add(number)\n        self._leave(run)\n        run.worker.runs.remove(run)\n", "        self.abandoned.add(number)\n        del self.runs[number]\n        run.worker.runs.remove(run)\n"),
     Fault("a waiting task keeps its place", "L18", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
     Fault("a place is never given back", "L18", "        self.returning.append(run)\n", "        pass\n"),
+    Fault("who waits again gets a place", "L18", "        if run.wants_back is not None:\n            self.returning.remove(run)\n", "        if False:\n            self.returning.remove(run)\n"),
     Fault("a place is given twice", "L18", "        run.aside = False\n        self.active += 1\n", "        run.aside = False\n"),
     Fault("more run than may", "L18", "        while self.active < self.limits.max_workers:", "        while self.active <= self.limits.max_workers:"),
     Fault("closing loses the queue", "L20", "            for batch in batches:\n                self._requeue(batch)  # which fails it\n", "            pass\n"),

@@ -555,13 +555,23 @@ class DispatchMachine(RuleBasedStateMachine):
         if able:
             self.ask_back(pick_from(able, pick))
 
+    @step(pick=PICKS)
+    def wait_again(self, pick: int) -> None:
+        """A task whose wait has timed out goes on without its place, and waits for others."""
+        able = [t for t in self.trips() if t.asked_back and not t.waits_again]
+        if able:
+            trip = pick_from(able, pick)
+            trip.waits_again = True
+            self.post("step_aside", trip.run.number)
+
     def ask_back(self, trip: Trip) -> None:
-        trip.asked_back = True
+        trip.asked_back, trip.waits_again = True, False
         self.grants_due += 1
 
         def granted() -> None:
             assert trip.asked_back, "granted twice"
-            trip.waiting = trip.asked_back = False
+            trip.asked_back = False
+            trip.waiting = trip.waits_again
             self.grants_due -= 1
 
         self.post("step_back", trip.run.number, granted)
@@ -778,6 +788,12 @@ class DispatchMachine(RuleBasedStateMachine):
             free = self.max_workers - max(core.active, len(core.workers) - len(self.starting()))
             coming = min(len(core.queue), free)
             assert len(self.starting()) >= coming, "workers come one after the other"
+
+    @always
+    def who_waits_holds_no_place(self) -> None:
+        for trip in self.trips():
+            if not self.mail and trip.waiting and trip.run.number in self.dispatch.runs:
+                assert trip.run.aside, "it waits, and has a place"
 
     @always
     def waiting_tasks_get_free_places(self) -> None:

@@ -139,6 +139,18 @@ def test_L18_a_task_that_waits_lends_its_place_and_gets_it_back() -> None:
     assert story.said[-1] == "grant"
 
 
+def test_L18_a_task_that_waits_again_wants_no_place() -> None:
+    """It went on without one: its wish is forgotten, or it would hold a place and wait."""
+    story, outer, first, second = Story(), FakeTask(1), FakeTask(2), FakeTask(3)
+    for sink in (outer, first, second):
+        story.submit(sink)
+    story.tell("step_aside", story.runs[0].number)
+    story.tell("step_back", story.runs[0].number, lambda: None)
+    story.tell("step_aside", story.runs[0].number)
+    story.answer(story.runs[1], "done")
+    assert story.runs[2].batch.sink is second
+
+
 def test_L20_a_cancelling_close_cancels_also_what_comes_late() -> None:
     """A submit that was posted behind the close is told the same."""
     story, sink = Story(), FakeTask(1)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Batch, Run, Worker
     from unifexec._core.task import Task
-    from unifexec._worker import Gate
+    from unifexec._worker import Gate, Seat
     from unifexec.abc import Traits
 
 FLUSH_SECONDS = 0.001  # finished items of a batch are handed over at least so often
@@ -54,20 +54,21 @@ class Trip:
 class GatedPlace(Place):
     """A place in a worker process: it is held together with the one place of the process."""
 
-    __slots__ = ("_gate",)
+    __slots__ = ("seat",)
 
-    def __init__(self, room: Room, number: int, gate: Gate) -> None:
+    def __init__(self, room: Room, number: int, seat: Seat) -> None:
         super().__init__(room, number)
-        self._gate = gate
+        self.seat = seat
 
     def leave(self) -> None:
         """The task waits: another may run, of ours or of the process."""
-        self._gate.leave()
+        self.seat.leave()
         super().leave()
 
     def enter(self, granted: Callable[[], object]) -> None:
         """The task wants to go on: first among us, then in the process."""
-        super().enter(lambda: self._gate.enter(granted))
+        seat, wish = self.seat, self.seat.wish
+        super().enter(lambda: seat.gate.enter(seat, wish, granted))
 
 
 class ThreadRoom(Room):
@@ -267,15 +268,17 @@ class ThreadRoom(Room):
         batch, work = run.batch, run.batch.work
         args, kwargs = batch.items[offset]
         place = Place(self, run.number)
+        seat = None
         if self.gate is not None:
-            place = GatedPlace(self, run.number, self.gate)
-            self.gate.wait()
+            seat = self.gate.seat()
+            place = GatedPlace(self, run.number, seat)
+            seat.wait()
         task = CurrentTask(batch.name, batch.first + offset, run.worker.index, place)
         succeeded, value, seconds = run.carried.lane.run(
             task, work.context.copy(), work.fn, args, kwargs
         )
-        if self.gate is not None:
-            self.gate.leave()
+        if seat is not None:
+            seat.leave()
         if succeeded:
             return Success(value, seconds=seconds)
         return Failure(value, seconds=seconds)

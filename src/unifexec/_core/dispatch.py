@@ -365,12 +365,22 @@ class Dispatch:
     def step_aside(self, number: int, now: float) -> None:
         """The task of a run waits: its place is free for another."""
         run = self.runs.get(number)
-        if run is None or run.aside:
+        if run is None:
+            return
+        if run.aside:
+            self._wait_again(run)
             return
         run.aside = True
         self.active -= 1
         self._withdraw(run)
         self._assign(now)
+
+    def _wait_again(self, run: Run) -> None:
+        """It went on without its place, and waits once more: it wants none now."""
+        if run.wants_back is not None:
+            self.returning.remove(run)
+            self._actions.append(("grant", run.wants_back))
+            run.wants_back = None
 
     def step_back(self, number: int, granted: Callable[[], object], now: float) -> None:
         """The task of a run wants a place again."""
