@@ -473,10 +473,8 @@ class Dispatch:
 
     def _start_workers(self) -> None:
         """One for each batch that waits, as far as there are places; all at once."""
-        places = self.limits.max_workers - self.active
-        while len(self.workers) < self.limits.max_workers and self._starting < min(
-            len(self.queue), places
-        ):
+        places = self.limits.max_workers - max(self.active, len(self.workers) - self._starting)
+        while self._starting < min(len(self.queue), places):
             self._spawn()
 
     def _spawn(self) -> None:
