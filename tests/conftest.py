@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -51,8 +52,11 @@ def _children() -> set[tuple[str, object]]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except (ChildProcessError, AttributeError):  # none (the usual case, at once); or no POSIX
         return set()
-    lists = Path("/proc/self/task").glob("*/children")
-    return {("child process", pid) for each in lists for pid in each.read_text().split()}
+    found: set[tuple[str, object]] = set()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # that thread has ended meanwhile
+            found |= {("child process", pid) for pid in each.read_text().split()}
+    return found
 
 
 def _descriptors() -> set[tuple[str, object]]:

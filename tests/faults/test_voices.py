@@ -16,6 +16,12 @@ from . import jobs
 from .programs import run, wait_for
 
 
+@pytest.fixture(autouse=True)
+def buffered_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual case: what is printed into a pipe waits in a buffer."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 def speak(text: str) -> int:
     """Log and warn, in a worker."""
     logging.getLogger("some.module").warning("said %s", text)
@@ -120,6 +126,110 @@ print("end", flush=True)
     lines = output.splitlines()
     assert sorted(lines[:-1]) == sorted(f"line {x}" for x in range(20))
     assert lines[-1] == "end"
+
+
+def test_L26_lines_of_many_workers_are_whole() -> None:
+    """What a task writes is one write: not torn, if the system's pipe takes it at once."""
+    text = """
+def say(x): sys.stdout.write("<" + str(x) * 1000 + ">\\n")
+with ProcessExecutor(4) as ex:
+    list(ex.map(say, [n % 10 for n in range(200)]))
+"""
+    code, output, errors = run(text)
+    assert (code, errors) == (0, "")
+    assert sorted(output.splitlines()) == sorted(f"<{str(n % 10) * 1000}>" for n in range(200))
+
+
+def test_L26_a_task_that_is_done_has_printed() -> None:
+    """Its text is out when its result is there, though its worker lives on."""
+    text = """
+import tempfile
+with tempfile.TemporaryFile("w+") as file:
+    os.dup2(file.fileno(), 1)
+    with ProcessExecutor(1) as ex:
+        ex.submit(print, "said").result()
+        sys.stderr.write(os.pread(1, 100, 0).decode())
+"""
+    assert run(text)[2] == "said\n"
+
+
+def test_L26_nothing_that_is_printed_is_lost() -> None:
+    """Lines longer than the pipe may mix with those of other workers, but all of them arrive."""
+    text = """
+def say(letter): print(letter * 200_000)
+with ProcessExecutor(3) as ex:
+    for letter in "abc": ex.submit(say, letter)
+"""
+    code, output, errors = run(text)
+    assert (code, errors) == (0, "")
+    assert [output.count(letter) for letter in "abc\n"] == [200_000] * 3 + [3]
+
+
+def test_L26_what_is_said_at_the_end_is_out() -> None:
+    """By a finalizer, and by what the worker calls at its exit."""
+    text = """
+import atexit
+def begin(): atexit.register(print, "at exit")
+with ProcessExecutor(1, initializer=begin, finalizer=lambda: print("finalizer")) as ex:
+    ex.submit(print, "task").result()
+print("end")
+"""
+    assert run(text) == (0, "task\nfinalizer\nat exit\nend\n", "")
+
+
+def test_L26_what_a_dying_worker_said_is_heard(caplog: pytest.LogCaptureFixture) -> None:
+    """Records that were made before the death arrive."""
+    with ProcessExecutor(1) as executor:
+        assert executor.submit(speak_and_die).exception(20) is not None
+        assert wait_for(lambda: caplog.records)
+    assert caplog.messages == ["last words"]
+
+
+def speak_and_die() -> None:
+    logging.getLogger("some.module").warning("last words")
+    os._exit(3)
+
+
+def test_L26_records_come_in_order_and_all(caplog: pytest.LogCaptureFixture) -> None:
+    """Many, of a named task, each with the process that made it."""
+    with ProcessExecutor(2) as executor:
+        named = executor.with_options(name="the speaker")
+        pids = set(named.map(speak, map(str, range(50)), chunksize=5))
+        assert wait_for(lambda: len(caplog.records) == 50)
+    assert {record.process for record in caplog.records} == pids
+    assert {record.task for record in caplog.records} == {"the speaker"}  # type: ignore[attr-defined]
+    for pid in pids:
+        made = [record.created for record in caplog.records if record.process == pid]
+        assert made == sorted(made)
+
+
+def test_L26_a_filter_of_the_parents_logger_applies(caplog: pytest.LogCaptureFixture) -> None:
+    """Filters of loggers and handlers run in the parent, on the records of workers."""
+    logger = logging.getLogger("some.module")
+
+    def unwanted(record: logging.LogRecord) -> bool:
+        return "secret" not in record.getMessage()
+
+    logger.addFilter(unwanted)
+    try:
+        with ProcessExecutor(1) as executor:
+            executor.submit(speak, "secret").result(20)
+            executor.submit(speak, "open").result(20)
+            assert wait_for(lambda: caplog.records)
+    finally:
+        logger.removeFilter(unwanted)
+    assert caplog.messages == ["said open"]
+
+
+def test_L26_once_is_once_for_each_worker() -> None:
+    """The filter "once" is the parent's; its memory is each worker's own."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("once")
+        with ProcessExecutor(1) as executor:
+            for _ in range(3):
+                executor.submit(warn, "careful").result(20)
+            assert wait_for(lambda: seen)
+    assert len(seen) == 1
 
 
 def test_workers_share_the_cores_for_native_threads(monkeypatch: pytest.MonkeyPatch) -> None:

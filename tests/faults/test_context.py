@@ -1,0 +1,178 @@
+"""L19: context variables: each task has its submitter's, as a copy of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+import anyio
+import pytest
+
+from unifexec import create_executor, current_task
+from unifexec.testing import tasks
+from unifexec.testing.tasks import colour, set_colour, set_colour_async
+
+PATIENCE = 20.0
+KINDS = ["serial", "thread", "process", "async"]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_form = pytest.mark.parametrize("fn", [set_colour, set_colour_async])
+
+
+@pytest.fixture(autouse=True)
+def red() -> Any:
+    """The submitter's colour."""
+    token = colour.set("red")
+    yield
+    colour.reset(token)
+
+
+def make(kind: str) -> Any:
+    """An executor of one worker, and its view that lets the colour travel."""
+    executor = create_executor(kind, max_workers=1)
+    return executor, executor.with_options(context=[colour])
+
+
+@every_kind
+@every_form
+def test_L19_the_value_is_that_of_the_submit(kind: str, fn: Any, tmp_path: Any) -> None:
+    """Not that of the moment when the task starts, or of who waits for it."""
+    executor, view = make(kind)
+    with executor:
+        if kind != "serial":
+            executor.submit(tasks.wait_for_file, str(tmp_path), "go")
+        first = view.submit(fn, "x")
+        colour.set("green")
+        second = view.submit(fn, "x")
+        colour.set("white")
+        tasks.touch(str(tmp_path), "go")
+        assert (first.result(PATIENCE), second.result(PATIENCE)) == ("red", "green")
+
+
+@every_kind
+@every_form
+def test_L19_what_a_task_sets_is_its_own(kind: str, fn: Any) -> None:
+    """Neither the next task on the worker nor the submitter sees it."""
+    executor, view = make(kind)
+    with executor:
+        seen = [view.submit(fn, f"set by {x}").result(PATIENCE) for x in range(3)]
+        assert seen == ["red"] * 3
+        assert colour.get() == "red"
+
+
+@every_kind
+@every_form
+@pytest.mark.parametrize("chunksize", [1, 5])
+def test_L19_items_of_a_map_have_a_copy_each(kind: str, fn: Any, chunksize: int) -> None:
+    """Also those that travel together."""
+    executor, view = make(kind)
+    with executor:
+        results = view.map(fn, map(str, range(10)), chunksize=chunksize)
+        assert list(results) == ["red"] * 10
+        assert colour.get() == "red"
+
+
+@every_kind
+@every_form
+def test_L19_members_of_a_gather_have_a_copy_each(kind: str, fn: Any) -> None:
+    """That of their own submit."""
+    executor, view = make(kind)
+    with executor:
+        members = []
+        for name in ("a", "b", "c"):
+            colour.set(name)
+            members.append(view.submit(fn, "x"))
+        colour.set("red")
+        assert executor.gather(*members).result(PATIENCE) == ("a", "b", "c")
+
+
+@every_kind
+@every_form
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L19_coroutines_submit_from_their_own_context(kind: str, fn: Any, backend: str) -> None:
+    """Two coroutines of one loop with different values: each task sees its caller's."""
+    seen: dict[str, Any] = {}
+
+    async def client(name: str) -> None:
+        colour.set(name)
+        await anyio.lowlevel.checkpoint()
+        seen[name] = [await view.submit(fn, "x"), colour.get()]
+        seen[name] += [item async for item in view.map(fn, ["y", "z"])]
+
+    async def main() -> None:
+        async with executor, anyio.create_task_group() as group:
+            for name in ("blue", "black"):
+                group.start_soon(client, name)
+
+    executor, view = make(kind)
+    anyio.run(main, backend=backend)
+    assert seen == {name: [name] * 4 for name in ("blue", "black")}
+
+
+@pytest.mark.parametrize("kind", ["thread", "process", "async"])
+def test_L19_coroutines_on_one_loop_do_not_mix(kind: str) -> None:
+    """What one sets while the other awaits stays its own (asserted in the task)."""
+    with create_executor(kind, max_workers=4) as executor:
+        view = executor.with_options(context=[colour])
+        seen = list(view.map(set_colour_async, map(str, range(40)), chunksize=10))
+    assert seen == ["red"] * 40
+
+
+def test_L19_only_named_variables_reach_a_process() -> None:
+    """Others have their default there."""
+    with create_executor("process", max_workers=1) as executor:
+        assert executor.submit(set_colour, "x").result(PATIENCE) == "unset"
+        view = executor.with_options(context=[colour])
+        assert view.submit(set_colour, "x").result(PATIENCE) == "red"
+        assert executor.submit(set_colour, "x").result(PATIENCE) == "unset"
+
+
+def test_L19_a_variable_without_a_value_travels_as_such() -> None:
+    """It is unset there too, whatever an earlier task had."""
+    with create_executor("process", max_workers=1) as executor:
+        view = executor.with_options(context=[nothing])
+        assert view.submit(has_value).result(PATIENCE) is False
+
+
+nothing: ContextVar[int] = ContextVar("nothing")
+
+
+def has_value() -> bool:
+    return nothing.get(None) is not None
+
+
+@every_kind
+def test_L19_nested_tasks_inherit(kind: str) -> None:
+    """A task is the submitter of those that it submits."""
+    executor, view = make(kind)
+    with executor:
+        task = view.submit(set_and_submit, view, "green")
+        assert task.result(PATIENCE) == "green"
+
+
+def set_and_submit(executor: Any, value: str) -> Any:
+    colour.set(value)
+    return executor.submit(set_colour, "x").result()
+
+
+def test_L19_a_context_of_asyncio_is_no_part_of_it() -> None:
+    """`current_task` is that of the task that runs, not one that came with the context."""
+
+    async def main() -> Any:
+        with create_executor("thread", max_workers=1) as executor:
+            return await executor.submit(submit_and_ask, executor)
+
+    assert asyncio.run(main()) == ("ask", "submit_and_ask")
+
+
+def submit_and_ask(executor: Any) -> Any:
+    inner = executor.submit(ask).result()
+    task = current_task()
+    assert task is not None
+    return inner, task.name
+
+
+def ask() -> str:
+    task = current_task()
+    assert task is not None
+    return task.name
