@@ -16,6 +16,7 @@ handler, a finaliser, or anything else that enters in the middle of our own code
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 
 from unifexec import _wait
@@ -64,7 +65,12 @@ class Task(Future["R"]):
     """The task's name: that of its function, or of ``with_options(name=)``."""
 
     def __init__(self, home: Home, name: str, *, abortable: bool = True) -> None:
-        super().__init__()
+        # What `Future.__init__` sets, except for its condition: see `_condition`.
+        self._state = "PENDING"
+        self._result: Any = None
+        self._exception: BaseException | None = None
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Any] = []
         self.name = name
         self._home = home
         self._abortable = abortable
@@ -72,7 +78,7 @@ class Task(Future["R"]):
         self._cancel_won = False
         self._outcome: Success[R] | Failure | None = None
         self._watchers: list[Callable[[], object]] = []
-        self._callbacks: list[Callable[[Any], object]] | None = []
+        self._callbacks: list[_Callback] = []
         self._awaiting: list[object] = []
 
     # -- the table of states: used by the core --
@@ -92,7 +98,7 @@ class Task(Future["R"]):
         """
         if not self._take_token():
             return not self._cancel_won
-        self.set_running_or_notify_cancel()
+        self._state = "RUNNING"
         return True
 
     def _take_token(self) -> bool:
@@ -109,19 +115,56 @@ class Task(Future["R"]):
             return
         if self._take_token() and isinstance(getattr(outcome, "error", None), TaskCancelledError):
             self._cancel_won = True  # it was cancelled for us, by a close: say so as `cancel` does
-        self._outcome = outcome
         if self._cancel_won:
-            super().cancel()
-            self.set_running_or_notify_cancel()  # this is what tells `wait` and `as_completed`
-        elif isinstance(outcome, Success):
-            self.set_result(outcome.value)
+            self._state = "CANCELLED_AND_NOTIFIED"
         else:
-            self.set_exception(outcome.error)
-        self._tell()
-        with self._condition:
-            callbacks, self._callbacks = self._callbacks, None
-        if callbacks:
-            self._home.call_back([_Callback(fn, self) for fn in callbacks])
+            if isinstance(outcome, Success):
+                self._result = outcome.value
+            else:
+                self._exception = outcome.error
+            self._state = "FINISHED"
+        self._outcome = outcome
+        if self._watchers:
+            self._tell()
+        if "_made_condition" in self.__dict__:
+            self._tell_waiters(self._condition)
+        if self._callbacks:
+            self._home.call_back(self._take_callbacks())
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        """What the standard library's `wait` and `as_completed` hold and wait for.
+
+        Most tasks are never waited for in this way, so it is made when it is asked for:
+        1. the waiter makes it, 2. looks at the state, 3. adds itself to the waiters;
+        a. `settle` sets the state, b. looks for a condition, c. tells the waiters under it.
+        If a. comes before 2. the waiter sees it; if not, b. comes after 1., and c. waits for 3.
+        """
+        made: threading.Condition | None = self.__dict__.get("_made_condition")
+        if made is None:  # a signal handler may be first, even now: `setdefault` is atomic
+            made = self.__dict__.setdefault("_made_condition", threading.Condition())
+        return made
+
+    def _tell_waiters(self, condition: threading.Condition) -> None:
+        with condition:
+            for waiter in self._waiters:
+                if self._cancel_won:
+                    waiter.add_cancelled(self)
+                elif self._exception is not None:
+                    waiter.add_exception(self)
+                else:
+                    waiter.add_result(self)
+            condition.notify_all()
+
+    def _take_callbacks(self) -> list[Callable[[], object]]:
+        """Those that nobody else has taken: whoever takes one calls it."""
+        taken: list[Callable[[], object]] = []
+        while self._callbacks:
+            try:
+                taken.append(self._callbacks.pop(0))
+            except IndexError:
+                break
+        return taken
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher`` when the task has settled, at once if it has."""
@@ -228,11 +271,10 @@ class Task(Future["R"]):
         Otherwise callbacks run in the order they were added, on a thread that carries no
         tasks: a slow one delays other callbacks only. What it raises is logged.
         """
-        with self._condition:
-            if self._callbacks is not None:
-                self._callbacks.append(fn)
-                return
-        _Callback(fn, self)()
+        self._callbacks.append(_Callback(fn, self))
+        if self._outcome is not None:  # and it may have settled without seeing this one
+            for call in self._take_callbacks():
+                call()
 
     def __await__(self) -> Generator[Any, Any, R]:
         return self._wait_in_loop().__await__()
