@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 from contextvars import ContextVar
+from functools import cache
 from types import FunctionType
 
 TYPE_CHECKING = False
@@ -33,19 +34,25 @@ def dumps(value: Any) -> bytes:
 
 
 def _cloud_dumps(value: Any) -> bytes:
-    from collections import ChainMap
     from io import BytesIO
+
+    file = BytesIO()
+    _cloud_pickler()(file, PROTOCOL).dump(value)
+    return file.getvalue()
+
+
+@cache
+def _cloud_pickler() -> Any:
+    from collections import ChainMap
 
     import cloudpickle
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
-        dispatch_table: Any = ChainMap({}, dict(cloudpickle.CloudPickler.dispatch_table))
+        dispatch_table = ChainMap(
+            {ContextVar: reduce_context_variable}, cloudpickle.CloudPickler.dispatch_table
+        )
 
-    Pickler.dispatch_table[ContextVar] = reduce_context_variable
-
-    file = BytesIO()
-    Pickler(file, PROTOCOL).dump(value)
-    return file.getvalue()
+    return Pickler
 
 
 def is_lasting(fn: Any) -> bool:
@@ -110,7 +117,7 @@ def dump_error(error: BaseException, note: str) -> bytes:
     return pickle.dumps((tree, described, text, note), PROTOCOL)
 
 
-def load_error(data: bytes, cannot: Callable[[str], BaseException]) -> BaseException:
+def load_error(data: bytes | memoryview, cannot: Callable[[str], BaseException]) -> BaseException:
     """The exception as the task raised it, or ``cannot(description)``."""
     tree, described, text, note = pickle.loads(data)
     error = None

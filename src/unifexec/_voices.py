@@ -40,7 +40,7 @@ def _travels(entry: Any) -> bool:
         return False
 
 
-def repeat(data: bytes) -> None:
+def repeat(data: bytes | memoryview) -> None:
     """Say here what a worker said."""
     kind, content = pickle.loads(data)
     if kind == "log":

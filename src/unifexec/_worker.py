@@ -106,14 +106,24 @@ class Gate:
                 self._holder = seat
         granted()
 
+    def take(self, seat: Seat) -> bool:
+        """Take the place, if it is free."""
+        with self._lock:
+            free = self._holder is None
+            if free:
+                self._holder = seat
+        return free
+
     def leave(self, seat: Seat) -> None:
         """Give the place to whoever has waited longest; a seat without it wants it no more."""
         with self._lock:
             seat.wish += 1
+            if self._holder is seat and not self._queue:
+                self._holder = None
+                return
             if self._holder is seat:
-                first = self._queue.popleft() if self._queue else None
-                self._holder = None if first is None else first[0]
-                told = [] if first is None else [first]
+                told = [self._queue.popleft()]
+                self._holder = told[0][0]
             else:
                 told = [entry for entry in self._queue if entry[0] is seat]
                 for entry in told:
@@ -146,6 +156,8 @@ class Seat:
 
     def wait(self) -> None:
         """Block until the place is ours."""
+        if self.gate.take(self):
+            return
         mine: SimpleQueue[None] = SimpleQueue()
         self.enter(lambda: mine.put(None))
         mine.get()

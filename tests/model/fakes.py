@@ -89,7 +89,8 @@ class Trip:
         self.abandoned = False
 
     def key(self, offset: int) -> Any:
-        return self.run.batch.sink, self.run.batch.first + offset
+        batch, index = self.run.batch.at(offset)
+        return batch.sink, index
 
     def aborted(self) -> bool:
         return self.current is not None and self.current == self.abort_for

@@ -83,9 +83,16 @@ class DispatchMachine(RuleBasedStateMachine):
         most=st.sampled_from([None, None, 1]),
         idle=st.sampled_from([None, 0.2]),
         close_first=st.booleans(),
+        bundle=st.sampled_from([1, 3]),
     )
     def begin(
-        self, workers: int, kills: bool, most: int | None, idle: float | None, close_first: bool
+        self,
+        workers: int,
+        kills: bool,
+        most: int | None,
+        idle: float | None,
+        close_first: bool,
+        bundle: int,
     ) -> None:
         """A new executor: of processes, which can be killed, or of threads, which cannot."""
         limits = self.core_module.Limits(
@@ -96,6 +103,7 @@ class DispatchMachine(RuleBasedStateMachine):
             idle_timeout=idle if kills else None,
         )
         self.dispatch = self.core_module.Dispatch(limits)
+        self.dispatch._bundle_size = lambda: bundle  # as if tasks were short, and the queue long
         self.max_workers, self.kills, self.close_first = workers, kills, close_first
         self.now = 0.0
         self.mail: deque[Any] = deque()
@@ -139,7 +147,8 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def do_send(self, run: Any) -> None:
         self.check_turn(run.batch)
-        self.check_wanted(run.batch)
+        for part in run.batch.parts():
+            self.check_wanted(part)
         self.sent_runs.append(run.number)
         worker = self.workers.get(run.worker.number)
         if worker is None:
@@ -155,15 +164,15 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def check_turn(self, batch: Any) -> None:
         """First in, first out; what comes back goes before what waits."""
-        turn = self.fresh.pop(id(batch), None)
-        if turn is not None:
-            assert turn > self.last_fresh, "not first in, first out"
-            self.last_fresh = turn
-            back = [b for b in self.dispatch.queue if id(b) not in self.fresh]
-            cut_off = batch.first + len(batch)  # too many for one child: the rest is next
-            assert all((b.sink, b.first) == (batch.sink, cut_off) for b in back), (
-                "overtook what came back"
-            )
+        for part in batch.parts():
+            turn = self.fresh.pop(id(part), None)
+            if turn is not None:
+                assert turn > self.last_fresh, "not first in, first out"
+                self.last_fresh = turn
+                back = [b for b in self.dispatch.queue if id(b) not in self.fresh]
+                cut_off = part.first + len(part)  # too many for one child: the rest is next
+                rest = [b for b in back if b.sink is part.sink and b.first >= cut_off]
+                assert back == rest, "overtook what came back"
 
     def check_wanted(self, batch: Any) -> None:
         """Nothing is sent that shall not start."""
@@ -185,7 +194,8 @@ class DispatchMachine(RuleBasedStateMachine):
         return None
 
     def item(self, run: Any, offset: int) -> Item:
-        return self.items[run.batch.sink, run.batch.first + offset]
+        batch, index = run.batch.at(offset)
+        return self.items[batch.sink, index]
 
     def do_withdraw(self, run: Any) -> None:
         self.tell(run, "withdraw", 0)
@@ -349,7 +359,9 @@ class DispatchMachine(RuleBasedStateMachine):
     # -- what users do --
 
     def accept(self, sink: Any, count: int, opts: Options, plain: bool, first: int = 0) -> None:
-        batch = self.core_module.Batch(sink, None, list(range(count)), opts, sink.name, first)
+        single = isinstance(sink, FakeTask)
+        items = list(range(count))
+        batch = self.core_module.Batch(sink, None, items, opts, sink.name, first, single=single)
         self.batches.append(batch)
         self.fresh[id(batch)] = len(self.batches)
         for index in range(first, first + count):
@@ -926,9 +938,10 @@ def walk(machine: DispatchMachine, random: Random, length: int) -> None:
     machine.begin(
         workers=random.randint(1, 3),
         kills=random.random() < 0.5,
-        most=random.choice([None, None, 1]),
+        most=random.choice([None, None, 1, 2]),
         idle=random.choice([None, 0.2]),
         close_first=random.random() < 0.5,
+        bundle=random.choice([1, 3]),
     )
     for _ in range(length):
         name, choices = random.choice(steps)

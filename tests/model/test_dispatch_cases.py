@@ -11,6 +11,8 @@ from unifexec._core.outcome import Failure, Success
 
 from .fakes import FakeMap, FakeTask
 
+OPTIONS = Options()
+
 
 class Story:
     """A core, its workers (ready at once if ``eager``), and what became of everything."""
@@ -182,3 +184,31 @@ def test_L22_a_death_loses_the_item_it_touched_and_no_other() -> None:
     assert isinstance(story.error(sink, 1), WorkerLostError)
     assert [(run.batch.first, len(run.batch)) for run in story.runs[1:]] == [(2, 1)]
     assert story.outcomes[sink, 0].value == "zero"
+
+
+def test_L02_a_bundle_comes_back_in_order() -> None:
+    """Tasks that waited travel together; those behind a slow one go back to the front, in order."""
+    story = Story()
+    story.core._bundle_size = lambda: 4  # type: ignore[method-assign]
+    tasks = [FakeTask(number) for number in range(6)]
+    for task in tasks:
+        story.tell("submit", Batch(task, None, [None], OPTIONS, task.name, single=True))
+    story.tell("answered", story.runs[0].number, [Success(0)])
+    assert [part.sink for part in story.runs[1].batch.parts()] == tasks[1:5]
+    story.tell("withdrawn", story.runs[1].number, 2)
+    assert [batch.sink for batch in story.core.queue] == tasks[3:]
+
+
+def test_L15_an_abort_in_a_bundle_stops_its_own_task() -> None:
+    """The one that runs is not touched; the one that waits comes back, and never starts."""
+    story = Story()
+    story.core._bundle_size = lambda: 4  # type: ignore[method-assign]
+    tasks = [FakeTask(number) for number in range(4)]
+    for task in tasks:
+        story.tell("submit", Batch(task, None, [None], OPTIONS, task.name, single=True))
+    story.tell("answered", story.runs[0].number, [Success(0)])
+    story.tell("abort", tasks[2])
+    assert story.said[-1] == "withdraw"
+    story.tell("withdrawn", story.runs[1].number, 2)
+    assert isinstance(story.outcomes[tasks[2], 0].error, TaskCancelledError)
+    assert [batch.sink for batch in story.core.queue] == [tasks[3]]

@@ -7,6 +7,8 @@ starting a process whether code is ready for one.
 from __future__ import annotations
 
 import pickle
+import sys
+from types import FunctionType
 
 from unifexec import _pickling
 from unifexec._core.outcome import Failure, Success
@@ -34,6 +36,14 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
         text = _pickling.explain(f"the function {name!r}", fn, error)
         raise SerializationError(text) from error
     return name, _pickling.is_lasting(fn), data, context
+
+
+def is_reference(fn: Any) -> bool:
+    """Whether a function travels as its name, which a worker can import: always the same bytes."""
+    if not isinstance(fn, FunctionType) or fn.__module__ == "__main__":
+        return False
+    module = sys.modules.get(fn.__module__)
+    return getattr(module, fn.__qualname__, None) is fn
 
 
 def _is_set(variable: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import pickle
 import selectors
 import signal
 import socket
@@ -27,6 +28,7 @@ from unifexec._backends.local import (
     usable_cores,
 )
 from unifexec._backends.packing import (
+    is_reference,
     pack_arguments,
     pack_function,
     unpack_error,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
+LARGE = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
@@ -83,7 +86,11 @@ class Child:
         self.init_error: BaseException | None = None
         self.known: OrderedDict[int, None] = OrderedDict()
         self._input = bytearray()
+        self._large: memoryview | None = None  # a large payload that is arriving
+        self._large_head = 0, 0, 0
+        self._large_filled = 0
         self._output: deque[memoryview] = deque()
+        self._small: list[bytes] = []  # small parts of messages, to be joined
         self.sock, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as file:
@@ -94,7 +101,8 @@ class Child:
         os.close(lifeline)
         self.sock.setblocking(False)
         self.sentinel = _sentinel(self.process.pid)
-        self.send(_worker.SETUP, 0, 0, setup)
+        self.put(_worker.SETUP, 0, 0, setup)
+        self.flush()
 
     @property
     def pid(self) -> int:
@@ -108,18 +116,24 @@ class Child:
 
     # -- the pipe: never blocking, on this side --
 
-    def send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
-        """Send a message, now or when there is room."""
+    def put(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        """Have a message sent by the next `flush`, together with others."""
         size = sum(map(len, payload))
         header = _worker.HEADER.pack(kind, number, offset, size)
-        if size < 1 << 16:
-            self._output.append(memoryview(b"".join((header, *payload))))
+        if size < LARGE:
+            self._small += header, *payload
         else:
+            self._join_small()
             self._output.extend(map(memoryview, (header, *payload)))
-        self.flush()
+
+    def _join_small(self) -> None:
+        if self._small:
+            self._output.append(memoryview(b"".join(self._small)))
+            self._small.clear()
 
     def flush(self) -> bool:
         """Write what there is room for; True when nothing is left."""
+        self._join_small()
         while self._output:
             try:
                 sent = self.sock.send(self._output[0])
@@ -137,24 +151,47 @@ class Child:
     def receive(self) -> bool:
         """Read what is there; False at the end."""
         try:
-            data = self.sock.recv(READ_SIZE)
+            if self._large is not None:
+                count = self.sock.recv_into(self._large[self._large_filled :])
+                self._large_filled += count
+            else:
+                data = self.sock.recv(READ_SIZE)
+                self._input += data
+                count = len(data)
         except BlockingIOError:
             return True
         except OSError:
             return False
-        self._input += data
-        return bool(data)
+        return count > 0
 
-    def messages(self) -> Iterator[tuple[int, int, int, bytes]]:
+    def messages(self) -> Iterator[tuple[int, int, int, bytes | memoryview]]:
         """The messages that have arrived whole; half a message is worth nothing."""
+        if self._large is not None:
+            if self._large_filled < len(self._large):
+                return
+            large, self._large = self._large, None
+            yield *self._large_head, large
         start, head = 0, _worker.HEADER.size
         while len(self._input) - start >= head:
             kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
-            if len(self._input) - start - head < size:
+            start += head
+            if len(self._input) - start < size:
+                if size >= LARGE:
+                    self._large_head = kind, number, offset
+                    self._begin_large(size, start)
+                    return
+                start -= head
                 break
-            yield kind, number, offset, bytes(self._input[start + head : start + head + size])
-            start += head + size
+            yield kind, number, offset, bytes(self._input[start : start + size])
+            start += size
         del self._input[:start]
+
+    def _begin_large(self, size: int, start: int) -> None:
+        """The rest of a large payload is read to where it stays: it is copied only once."""
+        self._large = memoryview(bytearray(size))
+        self._large_filled = len(self._input) - start
+        self._large[: self._large_filled] = self._input[start:]
+        self._input.clear()
 
     # -- its end --
 
@@ -218,6 +255,7 @@ class ProcessRoom(Room):
         self._start_method = start_method
         self._starter = starter(start_method, _environment(limits.max_workers))
         self._works: OrderedDict[bytes, int] = OrderedDict()
+        self._references: dict[Any, Work] = {}  # functions that travel as their names
         self._next_work = 0
         self._packing = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -249,9 +287,17 @@ class ProcessRoom(Room):
 
     def pack_work(self, fn: Callable[..., Any], options: Options) -> Work:
         """The function and the named context as bytes; the same bytes get the same number."""
+        known = self._references.get((fn, options)) if is_reference(fn) else None
+        if known is not None:
+            return known
         parts = pack_function(fn, options)
-        frame = _pickling.dumps(parts)
-        return Work(self._number_of(frame), parts[0], frame)
+        frame = pickle.dumps(parts, _pickling.PROTOCOL)
+        work = Work(self._number_of(frame), parts[0], frame)
+        if is_reference(fn) and not options.context:
+            self._references[fn, options] = work
+            if len(self._references) > KNOWN_WORKS:
+                self._references.clear()
+        return work
 
     def _number_of(self, frame: bytes) -> int:
         with self._packing:
@@ -322,7 +368,9 @@ class ProcessRoom(Room):
         for kind, number, offset, payload in child.messages():
             self._message(child, kind, number, offset, payload)
 
-    def _message(self, child: Child, kind: int, number: int, offset: int, data: bytes) -> None:
+    def _message(
+        self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
+    ) -> None:
         if kind == _worker.DONE:
             self._handle(self.dispatch.answered, number, [_outcome(data)])
         elif kind == _worker.STARTED:
@@ -337,7 +385,11 @@ class ProcessRoom(Room):
             callbacks.run([lambda: _repeat(data)])
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
-        child.send(kind, number, offset, *payload)
+        child.put(kind, number, offset, *payload)
+        self._flush(child)
+
+    def _flush(self, child: Child) -> None:
+        """A system call gives the interpreter away, and costs a wait to have it back."""
         if not child.flush():
             events = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(child.sock, events, child)
@@ -375,14 +427,16 @@ class ProcessRoom(Room):
     def do_send(self, run: Run) -> None:
         """Send the items of a batch, each pickled for itself."""
         child: Child = run.worker.carried
-        work: Work = run.batch.work
         if monotonic() - self._voices_seen > VOICES_SECONDS:
             self._look_at_voices()
-        self._send_work(child, work)
         limited = run.batch.options.time_limit is not None
         for offset, item in enumerate(run.batch.items):
-            head = _worker.ITEM_HEAD.pack(work.key, run.batch.first + offset, limited)
-            self._send(child, _worker.ITEM, run.number, offset, head, item)
+            batch, index = run.batch.at(offset)
+            work: Work = batch.work
+            self._send_work(child, work)
+            head = _worker.ITEM_HEAD.pack(work.key, index, limited)
+            child.put(_worker.ITEM, run.number, offset, head, item)
+        self._flush(child)
 
     def _look_at_voices(self) -> None:
         """Tell the workers when other log records or warnings are wanted than before (L26)."""
@@ -398,10 +452,10 @@ class ProcessRoom(Room):
             child.known.move_to_end(work.key)
             return
         child.known[work.key] = None
-        self._send(child, _worker.WORK, work.key, 0, work.frame)
+        child.put(_worker.WORK, work.key, 0, work.frame)
         if len(child.known) > KNOWN_WORKS:
             oldest, _ = child.known.popitem(last=False)
-            self._send(child, _worker.DROP, oldest, 0)
+            child.put(_worker.DROP, oldest, 0)
 
     def do_withdraw(self, run: Run) -> None:
         """Ask for what has not started."""
@@ -464,7 +518,7 @@ class ProcessRoom(Room):
         self._starter.forget_in_fork()
 
 
-def _repeat(data: bytes) -> None:
+def _repeat(data: bytes | memoryview) -> None:
     """Hand on what a worker said; a handler that raises harms nobody."""
     try:
         repeat(data)
@@ -493,7 +547,7 @@ def _readable(sock: socket.socket) -> bool:
         return bool(selector.select(0))
 
 
-def _outcome(data: bytes) -> Success[Any] | Failure:
+def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
     """An answer as an outcome; what cannot be rebuilt here fails its own task."""
     status, seconds = _worker.ANSWER.unpack_from(data)
     payload = memoryview(data)[_worker.ANSWER.size :]

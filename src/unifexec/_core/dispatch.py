@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
+from unifexec._core import batching
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import Interrupted
 from unifexec.errors import (
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
 # Long against what a withdrawal costs, short against what a person notices. Not tuned.
 
+_NO_BOUND = 1 << 62
+
 UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them to do
 # Then it is no accident: they die of being set up, or of what they are about to read.
 
@@ -68,10 +71,21 @@ UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them
 class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
-    __slots__ = ("deaths", "first", "items", "name", "near_deaths", "options", "sink", "work")
+    __slots__ = (
+        "deaths", "doomed", "first", "items", "name", "near_deaths", "options", "single", "sink",
+        "work",
+    )  # fmt: skip
 
     def __init__(
-        self, sink: Sink, work: Any, items: list[Any], options: Options, name: str, first: int = 0
+        self,
+        sink: Sink,
+        work: Any,
+        items: list[Any],
+        options: Options,
+        name: str,
+        first: int = 0,
+        *,
+        single: bool = False,
     ) -> None:
         self.sink = sink
         self.work = work  # what the backend needs to know; nothing of it is read here
@@ -79,16 +93,61 @@ class Batch:
         self.options = options
         self.name = name
         self.first = first
+        self.single = single  # a task of its own, that may be bundled with others
         self.deaths = 0  # how often a worker died of its first item
         self.near_deaths = 0  # how often one died with it, and had not touched it
+        self.doomed = False  # a task that was aborted before its turn came
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
         items = self.items[start:end]
-        return Batch(self.sink, self.work, items, self.options, self.name, self.first + start)
+        sink, single = self.sink, self.single
+        part = Batch(
+            sink, self.work, items, self.options, self.name, self.first + start, single=single
+        )
+        if start == 0:
+            part.deaths, part.near_deaths = self.deaths, self.near_deaths
+        return part
+
+    def parts(self) -> list[Batch]:
+        """What it is made of."""
+        return [self]
+
+    def at(self, offset: int) -> tuple[Batch, int]:
+        """Whose an item is, and its index there."""
+        return self, self.first + offset
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+class Bundle(Batch):
+    """Single tasks that waited, and travel together; each keeps its own sink and name.
+
+    So a backlog of submits costs little more for each than items of a map. It is made when
+    it is sent, and taken apart when it comes back.
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self, members: list[Batch]) -> None:
+        first = members[0]
+        items = [member.items[0] for member in members]
+        super().__init__(first.sink, first.work, items, first.options, first.name)
+        self.members = members
+
+    def part(self, start: int, end: int) -> Batch:
+        """Some of the tasks."""
+        members = self.members[start:end]
+        return members[0] if len(members) == 1 else Bundle(members)
+
+    def parts(self) -> list[Batch]:
+        """The tasks, each for itself."""
+        return self.members
+
+    def at(self, offset: int) -> tuple[Batch, int]:
+        """The task, which has one item."""
+        return self.members[offset], self.members[offset].first
 
 
 class Run:
@@ -190,6 +249,7 @@ class Dispatch:
         self._starting = 0
         self._free_indexes: list[int] = []
         self._untouched_deaths = 0
+        self._seconds: float | None = None  # that a task takes, in the mean
 
     # -- what the backend asks --
 
@@ -292,9 +352,18 @@ class Dispatch:
             self.queue.remove(batch)
             self._fail(batch, _cancelled_error)
         for run in list(self.runs.values()):
-            if run.batch.sink is sink:
-                self._stop(run, now)
+            for offset, batch in enumerate(run.batch.parts()):
+                if batch.sink is sink:
+                    self._stop_part(run, batch, offset, now)
         self._maybe_end(now)
+
+    def _stop_part(self, run: Run, batch: Batch, offset: int, now: float) -> None:
+        """Stop a task; one that waits in a bundle comes back unstarted, or is stopped then."""
+        batch.doomed = isinstance(run.batch, Bundle)
+        if batch.doomed and run.cursor != offset:
+            self._withdraw(run)
+        else:
+            self._stop(run, now)
 
     def stopping(self, number: int, offset: int, now: float) -> None:
         """The item can really be stopped: if it goes on past the grace, force it."""
@@ -489,10 +558,12 @@ class Dispatch:
             if not worker.runs:
                 self.idle.append(worker)
             return
-        most = self.limits.max_tasks_per_child
-        if most is not None and len(batch) > (share := max(1, most - worker.tasks)):
+        share = self._share_of(worker)
+        if len(batch) > share:
             self.queue.appendleft(batch.part(share, len(batch)))
             del batch.items[share:]
+        elif batch.single and self.queue:
+            batch = self._bundled(batch, min(share, self._bundle_size()))
         run = Run(self._next_number(), worker, batch, now)
         self.runs[run.number] = run
         worker.runs.append(run)
@@ -500,6 +571,27 @@ class Dispatch:
         if len(batch) > 1:
             self._remind(now + PATIENCE, "patience", run.number, 0)
         self._actions.append(("send", run))
+
+    def _share_of(self, worker: Worker) -> int:
+        """How many tasks more a worker may have (`max_tasks_per_child`)."""
+        most = self.limits.max_tasks_per_child
+        return _NO_BOUND if most is None else max(1, most - worker.tasks)
+
+    def _bundle_size(self) -> int:
+        """How many single tasks travel together, of the backlog there is."""
+        return batching.batch_size(self.limits.max_workers, self._seconds, len(self.queue))
+
+    def _bundled(self, first: Batch, most: int) -> Batch:
+        """The task with those behind it that run under the same options."""
+        members = [first]
+        while len(members) < most and self.queue:
+            batch = self.queue[0]
+            if not batch.single or batch.options is not first.options:
+                break
+            self.queue.popleft()
+            if self._trim(batch):
+                members.append(batch)
+        return first if len(members) == 1 else Bundle(members)
 
     def _trim(self, batch: Batch) -> bool:
         """Drop the items that must not start; False if none is left."""
@@ -513,6 +605,7 @@ class Dispatch:
         """One item is over: with its own outcome, unless it was over before."""
         if not run.settled:
             self._settle(run, self._judge(run, outcome))
+        self._seconds = batching.observe(self._seconds, outcome.seconds)
         run.worker.busy_seconds += outcome.seconds
         run.cursor += 1
         run.stopping = False
@@ -530,7 +623,7 @@ class Dispatch:
     def _go_on(self, run: Run, now: float) -> None:
         """After an answer: the next item, or the end of the run."""
         if run.cursor < run.end:
-            if run.cursor >= run.doomed:
+            if run.cursor >= run.doomed or run.batch.at(run.cursor)[0].doomed:
                 self._stop(run, now)
                 if self._aborting:
                     self.stopping(run.number, run.cursor, now)
@@ -584,10 +677,11 @@ class Dispatch:
 
     def _requeue(self, batch: Batch) -> None:
         """Back to the front: it was accepted before all that waits."""
-        if self._cancelling:
-            self._fail(batch, _cancelled_error)
-        else:
-            self.queue.appendleft(batch)
+        for part in reversed(batch.parts()):
+            if self._cancelling or part.doomed:
+                self._fail(part, _cancelled_error)
+            else:
+                self.queue.appendleft(part)
 
     def _withdraw(self, run: Run) -> None:
         """Take back what has not started, so that nothing waits behind a slow item (L10)."""
@@ -638,8 +732,8 @@ class Dispatch:
         if cursor == run.end:
             return  # it had answered everything
         item = batch.part(cursor, cursor + 1)
-        item.deaths = touched + (batch.deaths if cursor == 0 else 0)
-        item.near_deaths = (not touched) + (batch.near_deaths if cursor == 0 else 0)
+        item.deaths += touched
+        item.near_deaths += not touched
         again = item.deaths <= batch.options.rerun_lost if touched else True
         if run.stopping or run.settled:
             self._settle_stopped(run)
@@ -686,10 +780,11 @@ class Dispatch:
 
     def _fail(self, batch: Batch, error: Callable[[str, int], BaseException]) -> None:
         for offset in range(len(batch)):
-            self._settle_item(batch, offset, Failure(error(batch.name, batch.first + offset)))
+            part, index = batch.at(offset)
+            self._settle_item(batch, offset, Failure(error(part.name, index)))
 
     def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
-        outcome.index = batch.first + offset
+        batch, outcome.index = batch.at(offset)
         outcome.name = batch.name
         if isinstance(outcome, Success):
             self.done += 1
@@ -722,7 +817,8 @@ class Dispatch:
 
 
 def _describe(run: Run) -> str:
-    return f"{run.batch.name!r} (item {run.batch.first + run.cursor})"
+    batch, index = run.batch.at(run.cursor)
+    return f"{batch.name!r} (item {index})"
 
 
 def _limit_error(run: Run, limit: float) -> TimeLimitError:

@@ -133,7 +133,7 @@ class Verbs(_Typed):
         except SerializationError as error:  # L12: it fails its own task, nothing is sent
             room.fail_batch(Batch(task, None, [None], options, name), error)
         else:
-            room.submit_batch(Batch(task, work, [item], options, name))
+            room.submit_batch(Batch(task, work, [item], options, name, single=room.batches))
         return task
 
     def _map_run(
