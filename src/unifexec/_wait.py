@@ -186,11 +186,12 @@ class LoopEvent:
 
     def _set_from_anywhere(self) -> None:
         try:
-            self._call(self._set)
+            self._call(self.set_here)
         except RuntimeError:  # the loop is closed: nobody waits there any more
             pass
 
-    def _set(self) -> None:
+    def set_here(self) -> None:
+        """Set it, on the loop's own thread and not in a signal handler."""
         self._event.set()
 
     async def wait(self) -> None:

@@ -171,7 +171,8 @@ class AsyncRoom(Room):
         task = CurrentTask(batch.name, batch.first, run.worker.index, place)
         run.carried = Call(task)
         context = work.context.copy()
-        self.post(self.dispatch.started, run.number, 0)
+        if batch.options.time_limit is not None:
+            self._post_here(self.dispatch.started, run.number, 0)
         if is_coroutine_function(work.fn):
             self._start_job(run, context, lambda: work.fn(*args, **kwargs), 0.0)
         else:
@@ -229,7 +230,13 @@ class AsyncRoom(Room):
 
     def _answer(self, run: Run, succeeded: bool, value: Any, seconds: float) -> None:
         outcome = Success(value, seconds=seconds) if succeeded else Failure(value, seconds=seconds)
-        self.post(self.dispatch.answered, run.number, [outcome])
+        self._post_here(self.dispatch.answered, run.number, [outcome])
+
+    def _post_here(self, event: Callable[..., object], *args: Any) -> None:
+        """As `post`, on the loop itself: the carrier is woken without a call across threads."""
+        self._mailbox.put((event, args))
+        if self._asleep and self._bell is not None:
+            self._bell.set_here()
 
     def do_withdraw(self, run: Run) -> None:
         """Batches hold one item: there is nothing to take back."""

@@ -77,19 +77,14 @@ class Lane:
     def _job_started(self, job: Job) -> None:
         self._job = job
         if self._running is not None and self._running.stop_requested:
-            self.stop(self._running.index)  # it was told to stop before it came to await
+            self.stop(self._running)  # it was told to stop before it came to await
 
     # -- from any thread --
 
-    def stop(self, index: int) -> bool:
-        """Ask the task at ``index`` to stop; True if it is a coroutine, which then really does.
-
-        The lane may have gone on to the next item: that one is not touched.
-        """
-        task, job, loop = self._running, self._job, self._loop
-        if task is None or task.index != index:
-            return False
+    def stop(self, task: CurrentTask) -> bool:
+        """Ask a task to stop; True if it is a coroutine, which then really does."""
         task.stop_requested = True
+        job, loop = self._job, self._loop
         if job is None or loop is None or job.task is not task:
             return False
         loop.stop(job)

@@ -2,12 +2,13 @@
 
 Everybody *posts*: submitting threads, workers, event loops, signal handlers, finalisers,
 Ctrl-C in the middle of anything. Posting is one ``SimpleQueue.put``, which is re-entrant and
-never blocks. One *carrier* per room, a thread of the backend's (`Room.serve`), empties the
-mailbox, lets `Dispatch` decide, and performs what it decided, in order.
+never blocks. One thread of the backend's at a time *serves*: it empties the mailbox, lets
+`Dispatch` decide, and performs what it decided, in order. That is the *carrier*, a thread
+that each room has for it; threads that run tasks serve as well, when they come by.
 
-The carrier is never the main thread of the program. So no signal handler and no
-``KeyboardInterrupt`` can interrupt a decision half-way, and a finaliser that runs on the
-carrier only posts, like all others. (The main thread may be interrupted between any two
+Who serves is never the main thread of the program. So no signal handler and no
+``KeyboardInterrupt`` can interrupt a decision half-way, and a finaliser that runs in the
+midst of one only posts, like all others. (The main thread may be interrupted between any two
 instructions; a lock it held then would be held for ever, or show half-made state.)
 
 Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make of them:
@@ -150,6 +151,9 @@ class Room:
         self._watchers: list[Callable[[], object]] = []
         self._forks = _wait.forks()
         self._asleep = False  # written by the carrier only
+        self._turn = threading.Lock()  # held by who decides; only ever tried, never waited for
+        self._decider = 0  # the thread that does
+        self._deadline: float | None = None  # when to look again, as last decided
         self._carrying = False
         self._post_taken = threading.Lock()  # held for ever, by whoever is the carrier
         self._carrier: threading.Thread | None = None
@@ -208,7 +212,23 @@ class Room:
         return self._mailbox.empty()
 
     def serve(self) -> None:
-        """Empty the mailbox, decide, act. On the carrier only."""
+        """Empty the mailbox, decide, act; or leave it to the thread that is at it already.
+
+        1. It takes the turn, 2. empties the mailbox, 3. gives the turn back, 4. looks again.
+        a. We fill the mailbox, b. try to take the turn, and fail.
+        Then b. comes before 3., and 4. after a.: no letter is left lying.
+        """
+        while self._turn.acquire(False):
+            self._decider = threading.get_ident()
+            try:
+                self._serve_all()
+            finally:
+                self._decider = 0
+                self._turn.release()
+            if self._mailbox.empty():
+                break
+
+    def _serve_all(self) -> None:
         while True:
             try:
                 event, args = self._mailbox.get_nowait()
@@ -218,6 +238,8 @@ class Room:
         deadline = self.dispatch.next_deadline()
         if deadline is not None and deadline <= monotonic():
             self._handle(self.dispatch.tick)
+            deadline = self.dispatch.next_deadline()
+        self._deadline = deadline
 
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
         try:
@@ -229,7 +251,7 @@ class Room:
 
     def seconds_to_deadline(self) -> float | None:
         """How long the carrier may sleep."""
-        deadline = self.dispatch.next_deadline()
+        deadline = self._deadline
         return None if deadline is None else max(0.0, deadline - monotonic())
 
     # -- actions that are the same everywhere --
@@ -448,6 +470,8 @@ class Room:
         task = current.get()
         if task is not None and task.room is self:
             return False  # it would wait for itself
+        if self._decider == threading.get_ident():
+            return False  # a finaliser, in the midst of a decision
         return not callbacks.is_me() and not in_signal_handler()
 
 

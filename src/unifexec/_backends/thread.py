@@ -43,12 +43,13 @@ class Trip:
     ``deque.popleft`` and ``deque.pop`` are atomic, so each item goes to one of them.
     """
 
-    __slots__ = ("finished", "lane", "todo")
+    __slots__ = ("current", "finished", "lane", "todo")
 
     def __init__(self, count: int, lane: Lane) -> None:
         self.todo = deque(range(count))
         self.finished: deque[Any] = deque()
         self.lane = lane
+        self.current: tuple[int, CurrentTask] | None = None
 
 
 class GatedPlace(Place):
@@ -81,6 +82,7 @@ class ThreadRoom(Room):
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._waiting_lanes: SimpleQueue[Lane] = SimpleQueue()
+        self._wakes_at: float | None = None  # the carrier, if it sleeps
         self.gate: Gate | None = None  # in a worker process: its one place
 
     @property
@@ -103,19 +105,45 @@ class ThreadRoom(Room):
     # -- the carrier --
 
     def wake(self) -> None:
-        """Wake the carrier."""
-        self._bell.put(None)
+        """Wake a lane that waits for work, or else the carrier.
+
+        The lane may have got work meanwhile, and come to us late. But then who gave it work
+        looks into the mailbox once more, after this letter was put there.
+        """
+        try:
+            lane: Lane = self.dispatch.idle[-1].carried[0]
+        except (IndexError, TypeError):  # none is idle, or not set up
+            self._bell.put(None)
+        else:
+            lane.put(self._serve_on_lane)
 
     def carry(self) -> None:
         """Serve and sleep, until all is closed."""
         while not self.closed:
             self.serve()
+            self._wakes_at = self._deadline
             if self.nothing_to_serve() and not self.closed:
                 try:
                     self._bell.get(timeout=self.seconds_to_deadline())
                 except Empty:
                     pass
             self._asleep = False
+
+    def _serve_on_lane(self) -> None:
+        """Serve, and wake the carrier if it must look earlier than it would.
+
+        It notes when it wakes before it looks for the last time (`carry`): a deadline that
+        comes after that is seen here, one that comes before is seen there.
+        """
+        self.serve()
+        deadline, wakes_at = self._deadline, self._wakes_at
+        if self.closed or (deadline is not None and (wakes_at is None or deadline < wakes_at)):
+            self._bell.put(None)
+
+    def _tell_on_lane(self, event: Callable[..., object], *args: Any) -> None:
+        """As `post`, where the thread can serve itself."""
+        self._mailbox.put((event, args))
+        self._serve_on_lane()
 
     def threads(self) -> list[threading.Thread]:
         """The lanes; those given up are not among them."""
@@ -181,9 +209,9 @@ class ThreadRoom(Room):
         try:
             self.setup.initialize()
         except BaseException as error:
-            self.post(self._failed_to_set_up, worker, presentable(error))
+            self._tell_on_lane(self._failed_to_set_up, worker, presentable(error))
         else:
-            self.post(self.dispatch.ready, worker.number)
+            self._tell_on_lane(self.dispatch.ready, worker.number)
 
     def _failed_to_set_up(self, worker: Worker, error: BaseException, now: float) -> None:
         worker.carried.pop().end()
@@ -223,9 +251,10 @@ class ThreadRoom(Room):
 
     def do_abort(self, run: Run) -> None:
         """Ask the running task to stop: a coroutine will, a plain function may."""
-        offset = run.cursor
-        if run.carried.lane.stop(run.batch.first + offset):
-            self.post(self.dispatch.stopping, run.number, offset)
+        trip: Trip = run.carried
+        current = trip.current  # the lane may have gone on: that item is not touched
+        if current is not None and current[0] == run.cursor and trip.lane.stop(current[1]):
+            self.post(self.dispatch.stopping, run.number, run.cursor)
         self.post(self._flush, run)
 
     def do_discard(self, run: Run) -> None:
@@ -257,23 +286,25 @@ class ThreadRoom(Room):
             except IndexError:  # the rest was withdrawn
                 break
             if limited:
-                self.post(self.dispatch.started, run.number, offset)
+                self._tell_on_lane(self.dispatch.started, run.number, offset)
             trip.finished.append(self._run_item(run, offset))
             if trip.todo and (limited or monotonic() - flushed > FLUSH_SECONDS):
                 flushed = monotonic()
-                self.post(self._flush, run)
-        self.post(self._flush, run)
+                self._tell_on_lane(self._flush, run)
+        self._tell_on_lane(self._flush, run)
 
     def _run_item(self, run: Run, offset: int) -> Success[Any] | Failure:
-        batch, work = run.batch, run.batch.work
-        args, kwargs = batch.items[offset]
+        batch, index = run.batch.at(offset)
+        work = batch.work
+        args, kwargs = run.batch.items[offset]
         place = Place(self, run.number)
         seat = None
         if self.gate is not None:
             seat = self.gate.seat()
             place = GatedPlace(self, run.number, seat)
             seat.wait()
-        task = CurrentTask(batch.name, batch.first + offset, run.worker.index, place)
+        task = CurrentTask(batch.name, index, run.worker.index, place)
+        run.carried.current = offset, task
         succeeded, value, seconds = run.carried.lane.run(
             task, work.context.copy(), work.fn, args, kwargs
         )
@@ -296,9 +327,9 @@ class ThreadRoom(Room):
     def can_stop(self, task: Task[Any]) -> bool:
         """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
         for run in list(self.dispatch.runs.values()):
-            if run.batch.sink is task and run.carried is not None:
-                stoppable: bool = run.carried.lane.stoppable()
-                return stoppable
+            for offset, batch in enumerate(run.batch.parts()):
+                if batch.sink is task and run.carried is not None:
+                    return offset != run.cursor or run.carried.lane.stoppable()
         return False
 
 

@@ -1,0 +1,138 @@
+"""What tasks cost, counted and not timed: messages, system calls and hand-overs for each.
+
+A lost optimisation fails here, on any machine, however busy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from unifexec import ProcessExecutor, ThreadExecutor
+from unifexec._backends.lanes import Lane
+from unifexec._backends.process import Child, ProcessRoom
+from unifexec._backends.thread import ThreadRoom
+from unifexec._core.dispatch import Bundle
+
+if TYPE_CHECKING:
+    import pytest
+
+MANY = 1000
+
+
+def nothing() -> None:
+    """Do nothing; a module's function, which travels as its name."""
+
+
+def identity(x: int) -> int:
+    return x
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, *seams: tuple[type, str]) -> Counter[str]:
+    """Count the calls of some methods from now on."""
+    counts: Counter[str] = Counter()
+
+    def counted(cls: type, name: str) -> Any:
+        original = getattr(cls, name)
+
+        def call(self: Any, *args: Any) -> Any:
+            counts[f"{cls.__name__}.{name}"] += 1
+            return original(self, *args)
+
+        return call
+
+    for cls, name in seams:
+        monkeypatch.setattr(cls, name, counted(cls, name))
+    return counts
+
+
+def test_a_backlog_of_submits_travels_in_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To processes: far fewer messages and system calls than tasks."""
+    go = threading.Event()
+    with ProcessExecutor(2) as executor:
+        for task in [executor.submit(nothing) for _ in range(100)]:
+            task.result()  # how long they take is known now
+        original = ProcessRoom.serve
+        monkeypatch.setattr(ProcessRoom, "serve", lambda self: (go.wait(20), original(self)))
+        tasks = [executor.submit(nothing) for _ in range(MANY)]
+        counts = count_calls(monkeypatch, (ProcessRoom, "do_send"), (Child, "flush"))
+        go.set()
+        for task in tasks:
+            task.result()
+    assert counts["ProcessRoom.do_send"] < MANY / 5
+    assert counts["Child.flush"] < MANY / 2
+
+
+def test_items_of_a_map_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any tuning."""
+    counts = count_calls(monkeypatch, (ProcessRoom, "do_send"), (Child, "flush"))
+    with ProcessExecutor(2) as executor:
+        assert sum(executor.map(identity, range(MANY * 5))) == sum(range(MANY * 5))
+    assert counts["ProcessRoom.do_send"] < MANY
+
+
+def test_a_bundle_goes_to_a_thread_by_one_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the lanes serve themselves: the carrier of threads hardly wakes."""
+    begin = threading.Event()
+    with ThreadExecutor(1) as executor:
+        for task in [executor.submit(nothing) for _ in range(100)]:
+            task.result()
+        executor.submit(begin.wait)
+        tasks = [executor.submit(nothing) for _ in range(MANY)]
+        counts = count_calls(monkeypatch, (ThreadRoom, "do_send"), (Lane, "put"))
+        begin.set()
+        for task in tasks:
+            task.result()
+        assert counts["ThreadRoom.do_send"] < MANY / 5
+        assert counts["Lane.put"] < MANY / 2
+
+
+def test_one_task_at_a_time_needs_no_carrier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that waits for work is woken itself, decides, and runs the task."""
+    woken: list[int] = []
+    with ThreadExecutor(1) as executor:
+        executor.submit(nothing).result()
+        bell = executor._room._bell
+        monkeypatch.setattr(executor._room, "_bell", _CountingBell(bell, woken))
+        for _ in range(100):
+            executor.submit(nothing).result()
+            while not executor._room.dispatch.idle:  # it says that it is done a moment earlier
+                pass
+        count = len(woken)
+    assert count < 50
+
+
+class _CountingBell:
+    def __init__(self, bell: Any, rung: list[int]) -> None:
+        self._bell, self._rung = bell, rung
+        self.get = bell.get
+
+    def put(self, item: Any) -> None:
+        self._rung.append(1)
+        self._bell.put(item)
+
+
+def test_a_task_that_nobody_waits_for_by_the_standard_library_has_no_condition() -> None:
+    """It is most of what a `Future` costs."""
+    with ThreadExecutor(1) as executor:
+        task = executor.submit(nothing)
+        task.result()
+        assert "_made_condition" not in task.__dict__
+
+
+def test_bundles_are_only_for_what_waits() -> None:
+    """A lone task pays nothing, and none waits for company."""
+    sent: list[bool] = []
+    with ThreadExecutor(1) as executor:
+        room = executor._room
+        original = room.do_send
+
+        def do_send(run: Any) -> None:
+            sent.append(isinstance(run.batch, Bundle))
+            original(run)
+
+        room.do_send = do_send  # type: ignore[method-assign]
+        for _ in range(20):
+            executor.submit(nothing).result()
+    assert sent == [False] * 20
