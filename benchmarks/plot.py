@@ -1,0 +1,105 @@
+"""A picture per family: bars for contenders, the floor as a line."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.model import Group
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.verdicts import Result
+
+COLOURS = {
+    Group.OURS: "tab:blue",
+    Group.STANDARD: "tab:orange",
+    Group.TUNED_STANDARD: "tab:olive",
+    Group.TUNED_OURS: "tab:cyan",
+    Group.PEER: "tab:gray",
+}
+FLOOR_COLOUR = "tab:red"
+WIDE = 9.0  # inches
+BAR_HEIGHT = 0.32
+HEAD_HEIGHT = 1.0
+
+
+class MatplotlibMissingError(RuntimeError):
+    """Pictures were asked for, and matplotlib is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("--plot needs matplotlib; install it with: pip install matplotlib")
+
+
+def pyplot() -> Any:
+    """The drawing half of matplotlib, without a screen."""
+    try:
+        importlib.import_module("matplotlib").use("agg")
+    except ModuleNotFoundError as error:
+        raise MatplotlibMissingError from error
+    return importlib.import_module("matplotlib.pyplot")
+
+
+def draw_families(results: list[Result], folder: Path) -> list[Path]:
+    """Draw every family that was measured; where the pictures are."""
+    drawing = pyplot()
+    folder.mkdir(parents=True, exist_ok=True)
+    families: dict[str, list[Result]] = {}
+    for result in results:
+        if any(measured.values for measured in result.measured):
+            families.setdefault(result.row.family, []).append(result)
+    return [draw(drawing, family, rows, folder) for family, rows in families.items()]
+
+
+def draw(drawing: Any, family: str, results: list[Result], folder: Path) -> Path:
+    """One picture, a panel per row."""
+    heights = [HEAD_HEIGHT + BAR_HEIGHT * len(bars_of(result)) for result in results]
+    figure, panels = drawing.subplots(
+        len(results),
+        figsize=(WIDE, sum(heights)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
+    for (panel,), result in zip(panels, results, strict=True):
+        draw_row(panel, result)
+    path = folder / f"{family}.png"
+    figure.savefig(path, dpi=120)
+    drawing.close(figure)
+    return path
+
+
+def bars_of(result: Result) -> list[Any]:
+    """The contenders that have a bar, ours first, then the fastest."""
+    shown = [
+        each for each in result.measured if each.values and each.contender.group != Group.FLOOR
+    ]
+    return sorted(shown, key=lambda each: (each.contender.group != Group.OURS, each.spread.median))
+
+
+def draw_row(panel: Any, result: Result) -> None:
+    """Bars with their quartiles; the axis counts in powers of ten, so that all can be seen."""
+    bars = bars_of(result)
+    found = [each.spread for each in bars]
+    panel.barh(
+        range(len(bars)),
+        [each.median for each in found],
+        xerr=[[e.median - e.low for e in found], [e.high - e.median for e in found]],
+        color=[COLOURS[each.contender.group] for each in bars],
+        ecolor="black",
+    )
+    for place, each in enumerate(found):
+        panel.text(each.high, place, f"  {result.row.unit.show(each.median)}", va="center")
+    floor = result.best(Group.FLOOR)
+    if floor and floor.spread.median > 0:
+        label = f"floor: {floor.contender.name}, {result.row.unit.show(floor.spread.median)}"
+        panel.axvline(floor.spread.median, color=FLOOR_COLOUR, label=label)
+        panel.legend(loc="lower right", fontsize="small")
+    if all(each.median > 0 for each in found):
+        panel.set_xscale("log")
+        panel.set_xlim(right=panel.get_xlim()[1] * 4)  # room for the numbers
+    panel.set_yticks(range(len(bars)), [each.contender.name for each in bars])
+    panel.invert_yaxis()
+    panel.set_title(f"{result.row.name}: {result.row.title}", fontsize="medium", loc="left")
+    panel.set_xlabel(f"{'seconds ' if result.row.unit.seconds else ''}{result.row.unit.name}")

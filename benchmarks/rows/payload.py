@@ -1,0 +1,151 @@
+"""Large values to processes and back."""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import unifexec
+from benchmarks import floors, peers
+from benchmarks.model import Group, Sizes, UnavailableError, aim_within, must_be_faster, row
+from benchmarks.peers import WORKERS
+from benchmarks.tasks import look, same
+from benchmarks.ways import floor, ours, peer, standard, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.model import Contender, Open, Run
+
+ARRAY_BYTES = 16 << 20
+SHARED_BYTES = 200_000_000
+
+
+@cache
+def large(size: int) -> Any:
+    """So many bytes: an array of numpy where that is installed, which peers treat well."""
+    if importlib.util.find_spec("numpy"):
+        import numpy as np
+
+        return np.arange(size, dtype=np.uint32).astype(np.uint8)
+    return bytearray(bytes(range(256)) * (size // 256))
+
+
+def fresh(size: int) -> Any:
+    """A value that nobody has seen yet: some keep what they have sent once."""
+    return large(size).copy()
+
+
+@row(
+    "payload-array",
+    must_be_faster(4, Group.STANDARD),
+    aim_within(1.3, Group.FLOOR),
+    sizes=Sizes(full=20, quick=10, tiny=1),
+)
+def payload_array() -> Iterator[Contender]:
+    """16 MiB to a process and back."""
+    yield ours("ProcessExecutor", there_and_back(peers.our_processes))
+    yield floor("warm shared memory", lambda: floors.warm_shared_memory(large(ARRAY_BYTES)))
+    yield standard("ProcessPoolExecutor", there_and_back(peers.standard_processes))
+    yield peer("multiprocessing.Pool", there_and_back(peers.multiprocessing_pool))
+    yield peer("loky", there_and_back(peers.loky_processes))
+    yield peer("joblib", there_and_back(peers.joblib_processes))
+    yield peer("pebble", there_and_back(peers.pebble_processes), share=0.5)
+    yield peer("mpire", there_and_back(peers.mpire_processes))
+
+
+def there_and_back(open_pool: peers.OpenPool) -> Open:
+    """One value at a time, through the map that every pool has."""
+
+    @contextmanager
+    def open_() -> Iterator[Run]:
+        with open_pool() as pool:
+
+            def trip() -> float:
+                value = fresh(ARRAY_BYTES)
+                answers: list[Any] = []
+                seconds = timed(lambda: answers.extend(pool.map(same, [value])))
+                floors.expect(bytes(answers[0]), bytes(value))
+                return seconds
+
+            yield lambda count: sum(trip() for _ in range(count))
+
+    return open_
+
+
+@row(
+    "payload-shared",
+    must_be_faster(4, "joblib"),
+    aim_within(1.5, Group.FLOOR),
+    sizes=Sizes(full=20, quick=20, tiny=2),
+)
+def payload_shared() -> Iterator[Contender]:
+    """One value of 200 MB that 20 tasks in processes read."""
+    floor_ = "one copy for all"
+    yield ours("share", shared_by_us)
+    yield floor(floor_, lambda: floors.one_copy_for_all(large(SHARED_BYTES), WORKERS))
+    yield standard("ProcessPoolExecutor", sent_each_time(peers.standard_processes), share=0.1)
+    yield peer("joblib", joblib_shared)
+    yield peer("loky", sent_each_time(peers.loky_processes), share=0.1)
+
+
+@contextmanager
+def shared_by_us() -> Iterator[Run]:
+    """``unifexec.share(value)`` gives a handle that tasks take in the place of the value."""
+    share: Callable[[Any], Any] | None = getattr(unifexec, "share", None)
+    if share is None:
+        raise UnavailableError("not available: unifexec.share does not exist yet")
+    with peers.our_processes() as pool:
+
+        def work(value: Any, count: int) -> list[int]:
+            handle = share(value)
+            with handle if hasattr(handle, "__exit__") else nullcontext():
+                tasks = [pool.submit(look, handle, index) for index in range(count)]
+                return [pool.result(task) for task in tasks]
+
+        yield on_fresh_values(work)
+
+
+@contextmanager
+def joblib_shared() -> Iterator[Run]:
+    """An array of numpy is written to a file once and mapped by the workers."""
+    joblib = peers.library("joblib")
+    delayed = joblib.delayed(look)
+    with joblib.Parallel(n_jobs=WORKERS) as parallel:
+
+        def work(value: Any, count: int) -> list[int]:
+            results: list[int] = parallel(delayed(value, index) for index in range(count))
+            return results
+
+        yield on_fresh_values(work)
+
+
+def sent_each_time(open_pool: peers.OpenPool) -> Open:
+    """The value is an argument of every task."""
+
+    @contextmanager
+    def open_() -> Iterator[Run]:
+        with open_pool() as pool:
+
+            def work(value: Any, count: int) -> list[int]:
+                tasks = [pool.submit(look, value, index) for index in range(count)]
+                return [pool.result(task) for task in tasks]
+
+            yield on_fresh_values(work)
+
+    return open_
+
+
+def on_fresh_values(work: Callable[[Any, int], list[int]]) -> Run:
+    """Time tasks on a value of their own, and see that they read what stands there."""
+
+    def run(count: int) -> float:
+        value = fresh(SHARED_BYTES)
+        return timed(lambda: work(value, count), [look(value, index) for index in range(count)])
+
+    return run
+
+
+ROWS = [payload_array, payload_shared]
