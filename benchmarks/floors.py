@@ -89,14 +89,18 @@ def threads_on_one_iterator(fn: Callable[[Any], Any], items: Sequence[Any], coun
     """
     todo = iter(items)  # a sequence's iterator may be shared by threads
 
+    begin = threading.Event()
+
     def work() -> None:
+        begin.wait()
         for item in todo:
             fn(item)
 
     threads = [threading.Thread(target=work) for _ in range(count)]
-    start = time.perf_counter()
     for thread in threads:
         thread.start()
+    start = time.perf_counter()
+    begin.set()
     for thread in threads:
         thread.join()
     return time.perf_counter() - start

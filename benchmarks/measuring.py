@@ -92,12 +92,10 @@ def measure(
 def prepare(measured: Measured, stack: ExitStack) -> Run | None:
     """Set a contender up and let it do a little; None if it cannot take part."""
     stack.enter_context(noting_trouble(measured))  # also that of taking it down
-    ready = None
     with noting_trouble(measured):
         run = stack.enter_context(measured.contender.open())
         run(max(1, measured.count // WARM_SHARE))
-        ready = run
-    return ready
+    return None if measured.trouble else run
 
 
 def measure_once(row: Row, measured: Measured, run: Run) -> None:

@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

@@ -16,7 +16,7 @@ from benchmarks import peers
 from benchmarks.tasks import nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LOOK_EVERY = 1_000  # results: then the memory is looked at,
 PAUSE = 0.005  # and the consumer rests, so that whoever runs ahead does
@@ -48,10 +48,10 @@ class Watched:
             self.ahead = max(self.ahead, item + 1 - self.taken)
             yield item
 
-    def consume(self, results: Iterable[Any]) -> None:
-        """Take the results, slowly."""
+    def consume(self, map_: Callable[..., Iterable[Any]]) -> None:
+        """Map, and take the results slowly."""
         before = resident_mib()
-        for result in results:
+        for result in map_(nothing, self.inputs()):
             assert result == self.taken
             self.taken += 1
             if self.taken % LOOK_EVERY == 0:
@@ -64,7 +64,7 @@ def consume(map_: Any, count: int) -> Watched:
     for _ in map_(nothing, range(BEFORE)):
         pass
     watched = Watched(count)
-    watched.consume(map_(nothing, watched.inputs()))
+    watched.consume(map_)
     return watched
 
 

@@ -42,14 +42,14 @@ def fresh(size: int) -> Any:
     "payload-array",
     must_be_faster(4, Group.STANDARD),
     aim_within(1.3, Group.FLOOR),
-    sizes=Sizes(full=20, quick=10, tiny=1),
+    sizes=Sizes(full=10, quick=3, tiny=1),
 )
 def payload_array() -> Iterator[Contender]:
     """16 MiB to a process and back."""
     yield ours("ProcessExecutor", there_and_back(peers.our_processes))
     yield floor("warm shared memory", lambda: floors.warm_shared_memory(large(ARRAY_BYTES)))
     yield standard("ProcessPoolExecutor", there_and_back(peers.standard_processes))
-    yield peer("multiprocessing.Pool", there_and_back(peers.multiprocessing_pool))
+    yield standard("multiprocessing.Pool", there_and_back(peers.multiprocessing_pool))
     yield peer("loky", there_and_back(peers.loky_processes))
     yield peer("joblib", there_and_back(peers.joblib_processes))
     yield peer("pebble", there_and_back(peers.pebble_processes), share=0.5)
@@ -86,9 +86,9 @@ def payload_shared() -> Iterator[Contender]:
     floor_ = "one copy for all"
     yield ours("share", shared_by_us)
     yield floor(floor_, lambda: floors.one_copy_for_all(large(SHARED_BYTES), WORKERS))
-    yield standard("ProcessPoolExecutor", sent_each_time(peers.standard_processes), share=0.1)
+    yield standard("ProcessPoolExecutor", sent_each_time(peers.standard_processes), share=0.05)
     yield peer("joblib", joblib_shared)
-    yield peer("loky", sent_each_time(peers.loky_processes), share=0.1)
+    yield peer("loky", sent_each_time(peers.loky_processes), share=0.05)
 
 
 @contextmanager
