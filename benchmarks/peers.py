@@ -23,7 +23,7 @@ from benchmarks.model import UnavailableError
 from benchmarks.tasks import nothing, nothing_async, who
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 
 PEERS = [
     "loky",
@@ -280,9 +280,13 @@ def mpire_processes() -> Iterator[Pool]:
 
 
 class Awaited(NamedTuple):
-    """A loop, and ``await call(item)`` that does `nothing` with an item in another process."""
+    """``await call(item)`` does `nothing` with an item in another process.
 
-    runner: asyncio.Runner
+    Attributes:
+        run: runs a coroutine, like `asyncio.run`, in the loop that the call belongs to.
+    """
+
+    run: Callable[[Coroutine[Any, Any, float]], float]
     call: Callable[[int], Awaitable[int]]
 
 
@@ -290,7 +294,7 @@ class Awaited(NamedTuple):
 def our_processes_awaited() -> Iterator[Awaited]:
     """``await executor.submit(...)``."""
     with our_processes() as pool, asyncio.Runner() as runner:
-        yield Awaited(runner, partial(pool.submit, nothing))
+        yield Awaited(runner.run, partial(pool.submit, nothing))
 
 
 @contextmanager
@@ -299,15 +303,15 @@ def standard_processes_awaited() -> Iterator[Awaited]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as executor, asyncio.Runner() as runner:
         warm(pool_of(executor))
-        yield Awaited(runner, partial(runner.get_loop().run_in_executor, executor, nothing))
+        in_executor = runner.get_loop().run_in_executor
+        yield Awaited(runner.run, partial(in_executor, executor, nothing))
 
 
 @contextmanager
 def anyio_processes_awaited() -> Iterator[Awaited]:
-    """``await anyio.to_process.run_sync(...)``; its processes end with each run of the loop."""
+    """``await anyio.to_process.run_sync(...)``; its processes end with what the loop runs."""
     run_sync = library("anyio.to_process").run_sync
-    with asyncio.Runner() as runner:
-        yield Awaited(runner, partial(run_sync, nothing))
+    yield Awaited(asyncio.run, partial(run_sync, nothing))
 
 
 @contextmanager
@@ -320,6 +324,6 @@ def aiomultiprocess_awaited() -> Iterator[Awaited]:
 
     with asyncio.Runner() as runner:
         pool = runner.run(make_in_loop())
-        yield Awaited(runner, lambda item: pool.apply(nothing_async, (item,)))
+        yield Awaited(runner.run, lambda item: pool.apply(nothing_async, (item,)))
         pool.terminate()
         runner.run(pool.join())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import unifexec
@@ -13,7 +14,7 @@ from benchmarks.tasks import nothing, suspend
 from benchmarks.ways import floor, opened, ours, peer, standard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 
     from benchmarks.model import Contender, Open, Run
 
@@ -91,7 +92,7 @@ async def map_anyio(count: int) -> list[int]:
 async def map_aiometer(count: int) -> list[int]:
     """``run_on_each`` drops results, so `run_all` it is."""
     aiometer = peers.library("aiometer")
-    calls = [lambda item=item: suspend(item) for item in range(count)]
+    calls = [partial(suspend, item) for item in range(count)]
     results: list[int] = await aiometer.run_all(calls, max_at_once=BOUND)
     return results
 
@@ -99,8 +100,8 @@ async def map_aiometer(count: int) -> list[int]:
 async def map_streamable(count: int) -> list[int]:
     """A stream with concurrency."""
     stream = peers.library("streamable").stream
-    mapped = stream(range(count)).map(suspend, concurrency=BOUND)
-    return [item async for item in mapped]
+    results: AsyncIterable[int] = stream(range(count)).map(suspend, concurrency=BOUND)
+    return [result async for result in results]
 
 
 @row(
@@ -135,7 +136,9 @@ def gathered_on_floor() -> Iterator[Run]:
     with floors.thread_that_answers_a_loop() as submit:
 
         async def work(count: int) -> list[int]:
-            return await asyncio.gather(*[submit(nothing, item) for item in range(count)])
+            calls = [submit(nothing, item) for item in range(count)]
+            results: list[int] = await asyncio.gather(*calls)
+            return results
 
         with in_a_loop(work)() as run:
             yield run

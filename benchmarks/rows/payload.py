@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import unifexec
@@ -36,6 +36,11 @@ def large(size: int) -> Any:
 def fresh(size: int) -> Any:
     """A value that nobody has seen yet: some keep what they have sent once."""
     return large(size).copy()
+
+
+def fresh_bytes(size: int) -> bytes:
+    """As `fresh`, but nothing that anybody treats specially."""
+    return bytes(memoryview(large(size)))
 
 
 @row(
@@ -82,17 +87,33 @@ def there_and_back(open_pool: peers.OpenPool) -> Open:
     sizes=Sizes(full=20, quick=20, tiny=2),
 )
 def payload_shared() -> Iterator[Contender]:
-    """One value of 200 MB that 20 tasks in processes read."""
-    floor_ = "one copy for all"
-    yield ours("share", shared_by_us)
-    yield floor(floor_, lambda: floors.one_copy_for_all(large(SHARED_BYTES), WORKERS))
-    yield standard("ProcessPoolExecutor", sent_each_time(peers.standard_processes), share=0.05)
-    yield peer("joblib", joblib_shared)
-    yield peer("loky", sent_each_time(peers.loky_processes), share=0.05)
+    """One plain value of 200 MB, bytes, that 20 tasks in processes read."""
+    return readers(fresh_bytes)
+
+
+@row(
+    "payload-shared-array",
+    aim_within(1.5, Group.FLOOR),
+    sizes=Sizes(full=20, quick=20, tiny=2),
+)
+def payload_shared_array() -> Iterator[Contender]:
+    """One array of 200 MB that 20 tasks in processes read: joblib keeps it in a mapped file."""
+    return readers(fresh)
+
+
+def readers(make: Callable[[int], Any]) -> Iterator[Contender]:
+    """All who let many tasks read one value."""
+    yield ours("share", partial(shared_by_us, make))
+    value = large(SHARED_BYTES)
+    yield floor("one copy for all", lambda: floors.one_copy_for_all(value, WORKERS))
+    processes = sent_each_time(peers.standard_processes, make)
+    yield standard("ProcessPoolExecutor", processes, share=0.05)
+    yield peer("joblib", partial(joblib_shared, make))
+    yield peer("loky", sent_each_time(peers.loky_processes, make), share=0.05)
 
 
 @contextmanager
-def shared_by_us() -> Iterator[Run]:
+def shared_by_us(make: Callable[[int], Any]) -> Iterator[Run]:
     """``unifexec.share(value)`` gives a handle that tasks take in the place of the value."""
     share: Callable[[Any], Any] | None = getattr(unifexec, "share", None)
     if share is None:
@@ -105,11 +126,11 @@ def shared_by_us() -> Iterator[Run]:
                 tasks = [pool.submit(look, handle, index) for index in range(count)]
                 return [pool.result(task) for task in tasks]
 
-        yield on_fresh_values(work)
+        yield on_fresh_values(work, make)
 
 
 @contextmanager
-def joblib_shared() -> Iterator[Run]:
+def joblib_shared(make: Callable[[int], Any]) -> Iterator[Run]:
     """An array of numpy is written to a file once and mapped by the workers."""
     joblib = peers.library("joblib")
     delayed = joblib.delayed(look)
@@ -119,10 +140,10 @@ def joblib_shared() -> Iterator[Run]:
             results: list[int] = parallel(delayed(value, index) for index in range(count))
             return results
 
-        yield on_fresh_values(work)
+        yield on_fresh_values(work, make)
 
 
-def sent_each_time(open_pool: peers.OpenPool) -> Open:
+def sent_each_time(open_pool: peers.OpenPool, make: Callable[[int], Any]) -> Open:
     """The value is an argument of every task."""
 
     @contextmanager
@@ -133,19 +154,19 @@ def sent_each_time(open_pool: peers.OpenPool) -> Open:
                 tasks = [pool.submit(look, value, index) for index in range(count)]
                 return [pool.result(task) for task in tasks]
 
-            yield on_fresh_values(work)
+            yield on_fresh_values(work, make)
 
     return open_
 
 
-def on_fresh_values(work: Callable[[Any, int], list[int]]) -> Run:
+def on_fresh_values(work: Callable[[Any, int], list[int]], make: Callable[[int], Any]) -> Run:
     """Time tasks on a value of their own, and see that they read what stands there."""
 
     def run(count: int) -> float:
-        value = fresh(SHARED_BYTES)
+        value = make(SHARED_BYTES)
         return timed(lambda: work(value, count), [look(value, index) for index in range(count)])
 
     return run
 
 
-ROWS = [payload_array, payload_shared]
+ROWS = [payload_array, payload_shared, payload_shared_array]

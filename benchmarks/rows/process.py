@@ -23,7 +23,7 @@ from benchmarks.model import (
     row,
 )
 from benchmarks.peers import WORKERS, Awaited
-from benchmarks.tasks import integers, nothing, orders, price, spin, square
+from benchmarks.tasks import integers, nothing, orders, price, spin, spun, square
 from benchmarks.ways import (
     burst,
     floor,
@@ -119,7 +119,7 @@ def process_roundtrip_async() -> Iterator[Contender]:
 def pipe_awaited() -> Iterator[Awaited]:
     """The floor of one call at a time from a coroutine."""
     with floors.pipe_read_by_the_loop() as call, asyncio.Runner() as runner:
-        yield Awaited(runner, partial(call, nothing))
+        yield Awaited(runner.run, partial(call, nothing))
 
 
 def awaited_trips(open_pool: Callable[[], AbstractContextManager[Awaited]]) -> Open:
@@ -136,15 +136,15 @@ def awaited_trips(open_pool: Callable[[], AbstractContextManager[Awaited]]) -> O
 
     @contextmanager
     def open_() -> Iterator[Run]:
-        with open_pool() as (runner, call):
-            yield lambda count: runner.run(trips(call, count))
+        with open_pool() as (run, call):
+            yield lambda count: run(trips(call, count))
 
     return open_
 
 
 @row(
     "process-map-ints",
-    must_be_faster(50, Group.STANDARD),
+    must_be_faster(50, "ProcessPoolExecutor.map"),
     must_stay_within(2, Group.TUNED_STANDARD),
     aim_within(1.2, Group.TUNED_STANDARD),
     sizes=Sizes(full=100_000, quick=50_000),
@@ -176,11 +176,10 @@ def maps(
     yield ours("ProcessExecutor.map", on(peers.our_processes))
     yield floor(f"{per_message} items per message", pipe_map(fn, make_items, per_message))
     yield standard("ProcessPoolExecutor.map", on(peers.standard_processes), share=0.05)
+    yield standard("multiprocessing.Pool.map", on(peers.multiprocessing_pool))
     for chunk in [100, 1_000, 5_000]:
         opener = on(partial(peers.standard_processes, chunk))
         yield Contender(f"chunksize={chunk}", Group.TUNED_STANDARD, opener)
-    own_choice = on(peers.multiprocessing_pool)
-    yield Contender("multiprocessing.Pool.map", Group.TUNED_STANDARD, own_choice)
     yield peer("loky", on(peers.loky_processes), share=0.02)
     yield peer("joblib", on(peers.joblib_processes), share=0.1)
     yield peer("pebble", on(peers.pebble_processes), share=0.02)
@@ -188,7 +187,10 @@ def maps(
 
 
 def pipe_map(
-    fn: Callable[[Any], Any], make_items: Callable[[int], Sequence[Any]], per_message: int
+    fn: Callable[[Any], Any],
+    make_items: Callable[[int], Sequence[Any]],
+    per_message: int,
+    known: Callable[[Any], Any] | None = None,
 ) -> Open:
     """The floor of a map."""
 
@@ -197,7 +199,7 @@ def pipe_map(
         with floors.PipeWorkers(WORKERS) as workers:
 
             def run(count: int) -> float:
-                items, expected = work_of(fn, make_items, count)
+                items, expected = work_of(known or fn, make_items, count)
                 return timed(lambda: workers.map(fn, items, per_message), expected)
 
             yield run
@@ -238,10 +240,10 @@ def process_uneven() -> Iterator[Contender]:
     """Map computing tasks of 0.1 to 20 ms in processes: time over the work divided by the cores."""
 
     def on(open_pool: peers.OpenPool) -> Open:
-        return over_ideal(mapped(open_pool, spin, uneven_turns))
+        return over_ideal(mapped(open_pool, spin, uneven_turns, spun))
 
     yield ours("ProcessExecutor.map", on(peers.our_processes))
-    yield floor("one item per message", over_ideal(pipe_map(spin, uneven_turns, 1)))
+    yield floor("one item per message", over_ideal(pipe_map(spin, uneven_turns, 1, spun)))
     yield standard("ProcessPoolExecutor.map", on(peers.standard_processes))
     yield standard("multiprocessing.Pool.map", on(peers.multiprocessing_pool))
     yield peer("loky", on(peers.loky_processes))

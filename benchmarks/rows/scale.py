@@ -25,7 +25,7 @@ from benchmarks.model import (
 from benchmarks.peers import WORKERS
 from benchmarks.rows.process import pipe_map, turns_per_second, uneven_turns
 from benchmarks.rows.thread import one_thread
-from benchmarks.tasks import integers, spin, square, wait, wait_async
+from benchmarks.tasks import integers, spin, spun, square, wait, wait_async
 from benchmarks.ways import burst, floor, mapped, opened, ours, peer, standard, timed
 
 if TYPE_CHECKING:
@@ -218,14 +218,15 @@ def untuned(
     fn: Callable[[Any], Any], items: Callable[[int], Sequence[Any]], chunks: list[int]
 ) -> Iterator[Contender]:
     """Our defaults against our own map with each chunk size that may be best."""
-    yield ours("defaults", mapped(peers.our_processes, fn, items))
+    known = spun if fn is spin else None
+    yield ours("defaults", mapped(peers.our_processes, fn, items, known))
     for chunk in chunks:
-        opener = mapped(partial(peers.our_processes, chunk), fn, items)
+        opener = mapped(partial(peers.our_processes, chunk), fn, items, known)
         yield Contender(f"chunksize={chunk}", Group.TUNED_OURS, opener)
-    yield floor(f"{chunks[-1]} per message", pipe_map(fn, items, chunks[-1]))
+    yield floor(f"{chunks[-1]} per message", pipe_map(fn, items, chunks[-1], known))
 
 
-MILLISECONDS = Sizes(full=1_200, quick=400, tiny=20)
+MILLISECONDS = Sizes(full=1_200, quick=300, tiny=20)
 
 
 @row("untuned-tiny", must_stay_within(1.1, Group.TUNED_OURS), sizes=MILLISECONDS, unit=PER_RUN)
