@@ -103,7 +103,7 @@ def types(session: nox.Session) -> None:
     """Check the types of the package, and the cases of tests/typing, with mypy and pyright."""
     session.install("-e", ".", "--group", "typing")
     places = ["src", "tests/typing"]
-    session.run("mypy", *places)
+    session.run("mypy", *places, "benchmarks")
     session.run("pyright", *places)
 
 
@@ -123,6 +123,15 @@ def docs(session: nox.Session) -> None:
         "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
     )
     session.run("pytest", "tests/test_readme_docs.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure beside peers and floors: `-- --quick`, `-- --check`, `-- --only thread`."""
+    session.install(".", "--group", "bench")
+    for peer in nox.project.load_toml("pyproject.toml")["dependency-groups"]["peers"]:
+        session.install(peer, success_codes=range(256))  # who cannot be installed is left out
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session(venv_backend="none")

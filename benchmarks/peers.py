@@ -25,17 +25,17 @@ from benchmarks.tasks import nothing, nothing_async, who
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 
-PEERS = [
-    "loky",
-    "joblib",
-    "pebble",
-    "mpire",
-    "anyio",
-    "streamable",
+PEERS = (
     "aiometer",
     "aiomultiprocess",
+    "anyio",
     "dask",
-]
+    "joblib",
+    "loky",
+    "mpire",
+    "pebble",
+    "streamable",
+)
 WORKERS = 2  # processes of every pool: more than one, and no more than a small machine has
 WARM_SECONDS = 30.0  # nobody waits longer for a pool's processes
 

@@ -29,7 +29,7 @@ def large(size: int) -> Any:
     if importlib.util.find_spec("numpy"):
         import numpy as np
 
-        return np.arange(size, dtype=np.uint32).astype(np.uint8)
+        return np.resize(np.arange(256, dtype=np.uint8), size)
     return bytearray(bytes(range(256)) * (size // 256))
 
 
@@ -104,8 +104,7 @@ def payload_shared_array() -> Iterator[Contender]:
 def readers(make: Callable[[int], Any]) -> Iterator[Contender]:
     """All who let many tasks read one value."""
     yield ours("share", partial(shared_by_us, make))
-    value = large(SHARED_BYTES)
-    yield floor("one copy for all", lambda: floors.one_copy_for_all(value, WORKERS))
+    yield floor("one copy for all", lambda: floors.one_copy_for_all(large(SHARED_BYTES), WORKERS))
     processes = sent_each_time(peers.standard_processes, make)
     yield standard("ProcessPoolExecutor", processes, share=0.05)
     yield peer("joblib", partial(joblib_shared, make))
