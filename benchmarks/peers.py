@@ -240,7 +240,7 @@ def joblib_processes() -> Iterator[Pool]:
     It keeps its idle processes for the next one.
     """
     joblib = library("joblib")
-    with joblib.Parallel(n_jobs=WORKERS, return_as="generator") as parallel:
+    with joblib.Parallel(n_jobs=WORKERS) as parallel:
         yield warm(Pool(no_submit, take, partial(joblib_map, joblib.delayed, parallel)))
 
 

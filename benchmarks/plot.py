@@ -22,7 +22,8 @@ COLOURS = {
 FLOOR_COLOUR = "tab:red"
 WIDE = 9.0  # inches
 BAR_HEIGHT = 0.32
-HEAD_HEIGHT = 1.0
+HEAD_HEIGHT = 1.1
+VISIBLE = 20  # times the shortest bar: beyond that it would be a hair
 
 
 class MatplotlibMissingError(RuntimeError):
@@ -79,8 +80,8 @@ def bars_of(result: Result) -> list[Any]:
 
 
 def draw_row(panel: Any, result: Result) -> None:
-    """Bars with their quartiles; the axis counts in powers of ten, so that all can be seen."""
-    bars = bars_of(result)
+    """Bars with their quartiles, and the floor as a line."""
+    bars, floor = bars_of(result), result.best(Group.FLOOR)
     found = [each.spread for each in bars]
     panel.barh(
         range(len(bars)),
@@ -91,15 +92,21 @@ def draw_row(panel: Any, result: Result) -> None:
     )
     for place, each in enumerate(found):
         panel.text(each.high, place, f"  {result.row.unit.show(each.median)}", va="center")
-    floor = result.best(Group.FLOOR)
-    if floor and floor.spread.median > 0:
-        label = f"floor: {floor.contender.name}, {result.row.unit.show(floor.spread.median)}"
-        panel.axvline(floor.spread.median, color=FLOOR_COLOUR, label=label)
-        panel.legend(loc="lower right", fontsize="small")
-    if all(each.median > 0 for each in found):
-        panel.set_xscale("log")
-        panel.set_xlim(right=panel.get_xlim()[1] * 4)  # room for the numbers
+    title = f"{result.row.name}: {result.row.title}"
+    if floor:
+        panel.axvline(floor.spread.median, color=FLOOR_COLOUR)
+        number = result.row.unit.show(floor.spread.median)
+        title += f"\nline: the floor, {floor.contender.name}, {number}"
+    scale(panel, [each.median for each in found] + ([floor.spread.median] if floor else []))
     panel.set_yticks(range(len(bars)), [each.contender.name for each in bars])
     panel.invert_yaxis()
-    panel.set_title(f"{result.row.name}: {result.row.title}", fontsize="medium", loc="left")
+    panel.set_title(title, fontsize="small", loc="left")
     panel.set_xlabel(f"{'seconds ' if result.row.unit.seconds else ''}{result.row.unit.name}")
+
+
+def scale(panel: Any, values: list[float]) -> None:
+    """Powers of ten where the shortest bar could not be seen otherwise; room for the numbers."""
+    powers = min(values) > 0 and max(values) > VISIBLE * min(values)
+    if powers:
+        panel.set_xscale("log")
+    panel.set_xlim(right=panel.get_xlim()[1] * (4 if powers else 1.25))

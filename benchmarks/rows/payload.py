@@ -88,7 +88,10 @@ def there_and_back(open_pool: peers.OpenPool) -> Open:
 )
 def payload_shared() -> Iterator[Contender]:
     """One plain value of 200 MB, bytes, that 20 tasks in processes read."""
-    return readers(fresh_bytes)
+    yield from readers(fresh_bytes, joblib_share=0.1)
+    processes = sent_each_time(peers.standard_processes, fresh_bytes)
+    yield standard("ProcessPoolExecutor", processes, share=0.05)
+    yield peer("loky", sent_each_time(peers.loky_processes, fresh_bytes), share=0.05)
 
 
 @row(
@@ -98,17 +101,14 @@ def payload_shared() -> Iterator[Contender]:
 )
 def payload_shared_array() -> Iterator[Contender]:
     """One array of 200 MB that 20 tasks in processes read: joblib keeps it in a mapped file."""
-    return readers(fresh)
+    yield from readers(fresh)
 
 
-def readers(make: Callable[[int], Any]) -> Iterator[Contender]:
-    """All who let many tasks read one value."""
+def readers(make: Callable[[int], Any], joblib_share: float = 1.0) -> Iterator[Contender]:
+    """Those that may keep one value for many tasks."""
     yield ours("share", partial(shared_by_us, make))
     yield floor("one copy for all", lambda: floors.one_copy_for_all(large(SHARED_BYTES), WORKERS))
-    processes = sent_each_time(peers.standard_processes, make)
-    yield standard("ProcessPoolExecutor", processes, share=0.05)
-    yield peer("joblib", partial(joblib_shared, make))
-    yield peer("loky", sent_each_time(peers.loky_processes, make), share=0.05)
+    yield peer("joblib", partial(joblib_shared, make), share=joblib_share)
 
 
 @contextmanager

@@ -233,11 +233,11 @@ def uneven_turns(count: int) -> list[int]:
     "process-uneven",
     must_be_faster(0.97, Group.FLOOR),
     aim_faster(1.0, Group.FLOOR),
-    sizes=Sizes(full=400, quick=400),
+    sizes=Sizes(full=400, quick=200),
     unit=TIMES_IDEAL,
 )
 def process_uneven() -> Iterator[Contender]:
-    """Map computing tasks of 0.1 to 20 ms in processes: time over the work divided by the cores."""
+    """Map tasks of 0.1 to 20 ms in processes: time over that of cores that never rest."""
 
     def on(open_pool: peers.OpenPool) -> Open:
         return over_ideal(mapped(open_pool, spin, uneven_turns, spun))

@@ -232,7 +232,7 @@ MILLISECONDS = Sizes(full=1_200, quick=300, tiny=20)
 @row("untuned-tiny", must_stay_within(1.1, Group.TUNED_OURS), sizes=MILLISECONDS, unit=PER_RUN)
 def untuned_tiny() -> Iterator[Contender]:
     """Tiny tasks in processes, over a second: our defaults and our best chunk size."""
-    return untuned(square, tiny, [64, 256, 1024, 4096])
+    return untuned(square, tiny, [64, 256, 1024])
 
 
 @row("untuned-medium", must_stay_within(1.1, Group.TUNED_OURS), sizes=MILLISECONDS, unit=PER_RUN)
