@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from contextlib import contextmanager, nullcontext
 from functools import cache, partial
@@ -27,9 +28,8 @@ SHARED_BYTES = 200_000_000
 def large(size: int) -> Any:
     """So many bytes: an array of numpy where that is installed, which peers treat well."""
     if importlib.util.find_spec("numpy"):
-        import numpy as np
-
-        return np.resize(np.arange(256, dtype=np.uint8), size)
+        numpy = importlib.import_module("numpy")
+        return numpy.resize(numpy.arange(256, dtype=numpy.uint8), size)
     return bytearray(bytes(range(256)) * (size // 256))
 
 
