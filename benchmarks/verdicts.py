@@ -35,8 +35,8 @@ class Verdict:
         if self.found is None:
             return self.state
         if self.rule.kind == "faster":
-            return f"{self.state} ({1 / self.found:.3g}x as fast)"
-        return f"{self.state} ({self.found:.3g}{'x' if self.rule.than else ''})"
+            return f"{self.state} ({1 / self.found:.4g}x as fast)"
+        return f"{self.state} ({self.found:.4g}{'x' if self.rule.than else ''})"
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_check_fails_when_a_must_is_missed_twice(capsys: pytest.CaptureFixture[s
     assert main(["--check"], [fabricated(3.0, runs=runs)]) == 1
     output = capsys.readouterr().out
     assert runs.count(100) == 2 * CHECK_ROUNDS
-    assert "missed (1.33x as fast)" in output
+    assert "missed (1.333x as fast)" in output
     assert "measured 2 times" in output
     assert "musts: 0 held, 1 missed, 0 not measured" in output
 
