@@ -1,9 +1,13 @@
-"""The command line: ``unifexec compare``, or ``python -m unifexec compare``."""
+"""The command line: ``unifexec compare``, ``advise``, ``table`` and ``doctor``.
+
+``python -m unifexec`` does the same.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +21,14 @@ ROWS = ("http", "parse", "hash", "tiny", "async")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; Ctrl-C ends it quietly."""
+    """Run a command; Ctrl-C ends it quietly."""
     options = _parser().parse_args(arguments)
     try:
-        return _compare(options)
+        code: int = options.run(options)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,20 +38,80 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unifexec {unifexec.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_compare(commands)
+    _add_advise(commands)
+    _add_table(commands)
+    _add_doctor(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # what `add_subparsers` returns has no public name
+
+
+def _add_compare(commands: Commands[argparse.ArgumentParser]) -> None:
     compare = commands.add_parser(
         "compare", help="run real work through every executor here, and say what to choose"
     )
+    compare.set_defaults(run=_compare)
     compare.add_argument("--workers", type=_count, help="workers of each executor")
     compare.add_argument(
         "--only", action="append", choices=ROWS, help="only this row; may be repeated"
     )
     compare.add_argument(
-        "--json", type=_new_file, metavar="FILE", help="write the figures as JSON too"
-    )
-    compare.add_argument(
         "--scale", type=_scale, default=1.0, help="size of the work; 1.0 takes under a minute"
     )
-    return parser
+    _add_outputs(compare)
+
+
+def _add_advise(commands: Commands[argparse.ArgumentParser]) -> None:
+    advise = commands.add_parser(
+        "advise",
+        help="measure a function of yours for some seconds, and say which executor it wants",
+        description="Runs the function on the samples, again and again, for some seconds, here and "
+        "in every executor: what it changes outside of itself is changed as often.",
+    )
+    advise.set_defaults(run=_advise)
+    advise.add_argument("function", metavar="package.module:function")
+    advise.add_argument(
+        "--samples",
+        required=True,
+        metavar="FILE|EXPR",
+        help="inputs, one for each call: a text file with one on each line, a .json file with a "
+        "list, or a Python expression, such as 'range(100)'",
+    )
+    advise.add_argument(
+        "--budget", type=_seconds, default=5.0, help="seconds to take, about (default 5)"
+    )
+    advise.add_argument("--workers", type=_count, help="try only this many workers")
+    advise.add_argument(
+        "--dry", action="store_true", help="judge without running the function at all"
+    )
+    _add_outputs(advise)
+
+
+def _add_table(commands: Commands[argparse.ArgumentParser]) -> None:
+    table = commands.add_parser("table", help="how threads, processes, asyncio and serial differ")
+    table.set_defaults(run=_table)
+    table.add_argument("--evidence", action="store_true", help="name what shows each claim")
+    form = table.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="one Markdown table")
+    form.add_argument("--page", action="store_true", help="the page of the documentation")
+
+
+def _add_doctor(commands: Commands[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="look at this machine and interpreter; exit code 1 if something is amiss"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_outputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--json", type=_new_file, metavar="FILE", help="write the figures as JSON too"
+    )
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw them: FILE ends in .svg or .png"
+    )
 
 
 def _count(text: str) -> int:
@@ -75,16 +140,91 @@ def _new_file(text: str) -> Path:
     return path
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+    return value
+
+
 def _compare(options: argparse.Namespace) -> int:
     from unifexec.compare import measure, report, server, work
 
+    if options.plot is not None and (problem := _cannot_plot(options.plot)):
+        return problem
     with server.running() as url:
         rows = [row for row in work.rows(url, options.scale) if row.key in (options.only or ROWS)]
         table = measure.measure_all(rows, options.workers, _progress)
     print(report.as_text(table))
-    if options.json is not None:
-        options.json.write_text(json.dumps(report.as_data(table), indent=2) + "\n")
+    _write_json(options.json, report.as_data(table))
+    if options.plot is not None:
+        from unifexec.guidance import plot
+
+        plot.draw_comparison(report.as_data(table), options.plot)
     return 0 if all(report.same_results(cells) for _, cells in table) else 1
+
+
+def _advise(options: argparse.Namespace) -> int:
+    from unifexec.guidance import advise, target
+
+    if options.plot is not None and (problem := _cannot_plot(options.plot)):
+        return problem
+    try:
+        fn = target.load_function(options.function)
+        samples = target.load_samples(options.samples)
+        advice = advise(
+            fn, samples, budget=options.budget, workers=options.workers, dry=options.dry
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        print(f"unifexec advise: {error}", file=sys.stderr)
+        return 2
+    print(advice)
+    _write_json(options.json, json.loads(advice.to_json()))
+    if options.plot is not None:
+        from unifexec.guidance import plot
+
+        plot.draw_advice(advice, options.plot)
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    import shutil
+
+    from unifexec.guidance import comparison, table
+
+    if options.page:
+        print(table.as_page(comparison.rows(gil=True)), end="")
+    elif options.markdown:
+        print(table.as_markdown(comparison.rows(gil=True)), end="")
+    else:
+        width = min(shutil.get_terminal_size().columns, 100)
+        print(table.as_text(comparison.rows(), width, options.evidence))
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from unifexec.guidance import doctor
+
+    findings = doctor.examine()
+    print(doctor.as_text(findings))
+    return 1 if any(finding.warning for finding in findings) else 0
+
+
+def _cannot_plot(path: Path) -> int:
+    """Exit code 2, after saying why, if nothing can be drawn there; else 0. Asked before work."""
+    from unifexec.guidance import plot
+
+    try:
+        plot.check(path)
+    except (ValueError, ImportError) as error:
+        print(f"unifexec: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write_json(path: Path | None, data: object) -> None:
+    if path is not None:
+        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def _progress(text: str) -> None:

@@ -1,0 +1,1 @@
+"""Which executor? The comparison of threads, processes and asyncio, with evidence."""
