@@ -66,7 +66,10 @@ def test_the_table_has_what_is_commonly_taught() -> None:
 
 def test_the_table_follows_the_traits() -> None:
     """Without the GIL the cell of threads says something else."""
-    assert comparison.column("thread", gil=True)["GIL"] != comparison.column("thread", gil=False)["GIL"]
+    assert (
+        comparison.column("thread", gil=True)["GIL"]
+        != comparison.column("thread", gil=False)["GIL"]
+    )
     assert comparison.column("process", gil=True) == comparison.column("process", gil=False)
     with pytest.raises(ValueError, match="unknown kind of executor 'fiber'"):
         comparison.column("fiber")

@@ -8,11 +8,13 @@ this project, or rows of ``unifexec compare``, that show it on the interpreter a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unifexec import Traits, create_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KINDS = ("thread", "process", "async", "serial")
 TAUGHT_AS = {"thread": "Threading", "process": "Multiprocessing", "async": "Asyncio"}
@@ -279,7 +281,9 @@ def _best_for(traits: dict[str, Traits]) -> Row:
         "thread": ("test_waits_overlap_in_threads", f"{COMPARE} http", f"{COMPARE} hash"),
         "process": ("test_python_code_uses_several_cores_in_processes", f"{COMPARE} parse"),
         "async": ("test_ten_thousand_sleepers_share_one_thread", f"{COMPARE} async"),
-        "serial": ("tests/test_lockstep.py::TestLockstep::test_L01_every_program_equals_its_serial_run",),
+        "serial": (
+            "tests/test_lockstep.py::TestLockstep::test_L01_every_program_equals_its_serial_run",
+        ),
     }
     return _row(
         "Best for",

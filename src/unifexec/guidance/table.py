@@ -15,10 +15,11 @@ HEAD = """\
 
 <!-- Written by `unifexec table --page`; a test fails when it is stale. -->
 
-Threads, processes and asyncio are often compared in a table like the first column below. For each feature, what is
-commonly taught stands beside what holds of the four executors here, and beside that what shows it: tests of this
-project, which run on your interpreter, and rows of `unifexec compare`, which measures on your machine.
-`unifexec table` prints what holds for the interpreter at hand.
+Threads, processes and asyncio are often compared in a table like the second column below. For each
+feature, what is commonly taught stands beside what holds of the four executors here, and beside
+that what shows it: tests of this project, which run on your interpreter, and rows of
+`unifexec compare`, which measure on your machine. `unifexec table` prints what holds for the
+interpreter at hand.
 """
 
 

@@ -1,0 +1,188 @@
+"""`advise`: which executor a function wants, from calling it for some seconds."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import random
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from unifexec.guidance import alone as alone_module
+from unifexec.guidance import hints, judging, machine, telling, travel, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from unifexec.guidance.alone import Alone
+    from unifexec.guidance.judging import Choice
+    from unifexec.guidance.travel import Travel
+    from unifexec.guidance.trials import Trial
+
+MOST_SAMPLES = 1000  # of more, the first
+ALONE_SHARE = 0.15  # of the budget, for calls with nothing beside them
+END_SHARE = 0.06  # of the budget, kept for ending the executors
+LOOKED_AT = 5  # samples that are serialised to see what they weigh
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to choose for a function, and why. ``print`` it to read it.
+
+    Attributes:
+        function: its name.
+        executor: ``"serial"``, ``"thread"``, ``"process"`` or ``"async"``.
+        workers: how many.
+        chunksize: for ``map``; None, the usual case, leaves it to ``map``.
+        speedup: calls per second over those of plain serial calls, as measured here with
+            workers that ran already; None if that was not measured.
+        confidence: ``"high"``, ``"medium"`` or ``"low"``.
+        reasons: sentences.
+        alone: the calls with nothing beside them; None with ``dry=True``.
+        travel: what going to another process costs, or why it cannot be.
+        trials: what each candidate did, in the order in which they were tried.
+        seconds: how long all of this took.
+    """
+
+    function: str
+    executor: str
+    workers: int
+    chunksize: int | None
+    speedup: float | None
+    confidence: str
+    reasons: tuple[str, ...]
+    alone: Alone | None
+    travel: Travel
+    trials: tuple[Trial, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        return telling.as_text(self)
+
+    def to_json(self) -> str:
+        """The same for programs, as one JSON object; its keys are those of the attributes."""
+        return json.dumps(telling.as_data(self), indent=2)
+
+
+def advise(
+    fn: Callable[[Any], Any],
+    samples: Iterable[Any],
+    *,
+    budget: float = 5.0,
+    workers: int | None = None,
+    dry: bool = False,
+) -> Advice:
+    """Say which executor ``fn`` wants, from calling it on samples for some seconds.
+
+    ``fn`` is called again and again, here, in threads and in other processes: whatever it
+    changes outside of itself is changed as often. It blocks, for the budget at most and
+    one call more. The advice is for a long ``map`` on this machine as it is now.
+
+    Arguments:
+        fn: a plain function or an ``async def`` of one argument.
+        samples: inputs, each a call, like those of the real work; the first 1000 are used,
+            in mixed order, each as often as there is time for.
+        budget: seconds (float) to take; default 5.0.
+        workers: try executors with so many workers only; default None tries several counts.
+        dry: judge without calling ``fn`` at all, from its code and from what its samples
+            weigh. Default False.
+
+    Raises:
+        TypeError: ``fn`` is not callable, or ``samples`` no iterable of inputs.
+        ValueError: no samples, a budget that is no number of seconds above 0, or fewer
+            than one worker.
+        RuntimeError: ``fn`` fails on every sample; the cause is what it raised.
+    """
+    _check(fn, budget, workers)
+    inputs = _inputs(samples)
+    begin = time.monotonic()
+    name = name_of(fn)
+    cores = machine.usable_cores()
+    if dry:
+        weighed = travel.measure_travel(fn, name, inputs[:LOOKED_AT], [])
+        seen = hints.look_at(fn)
+        choice = judging.guess_unseen(seen, weighed, cores)
+        reasons = telling.reasons_unseen(seen, weighed, choice)
+        return _advice(name, choice, reasons, None, weighed, [], begin)
+    deadline = begin + budget * (1 - END_SHARE)
+    alone, record = alone_module.measure_alone(fn, inputs, ALONE_SHARE * budget)
+    weighed = travel.measure_travel(fn, name, record.tried[:LOOKED_AT], record.results)
+    record.results.clear()
+    field = trials.candidates(alone, weighed, cores, workers)
+    good = record.tried[: len(inputs)]
+    tried = trials.Contest(fn, good, alone, weighed, deadline).hold(field)
+    choice = judging.choose(tried, alone, weighed, cores)
+    if workers is not None and choice.kind != "serial":
+        choice = judging.with_workers(choice, workers)
+    reasons = telling.reasons(choice, alone, weighed, tried, record.failed)
+    return _advice(name, choice, reasons, alone, weighed, tried, begin)
+
+
+def _advice(
+    name: str,
+    choice: Choice,
+    reasons: list[str],
+    alone: Alone | None,
+    weighed: Travel,
+    tried: list[Trial],
+    begin: float,
+) -> Advice:
+    return Advice(
+        function=name,
+        executor=choice.kind,
+        workers=choice.workers,
+        chunksize=choice.chunksize,
+        speedup=choice.speedup,
+        confidence=choice.confidence,
+        reasons=tuple(reasons),
+        alone=alone,
+        travel=weighed,
+        trials=tuple(tried),
+        seconds=time.monotonic() - begin,
+    )
+
+
+def name_of(fn: object) -> str:
+    """What to call a function: its name, or what a partial or an object is made of."""
+    inner = getattr(fn, "func", fn)
+    return str(getattr(inner, "__qualname__", None) or type(inner).__qualname__)
+
+
+def _check(fn: object, budget: float, workers: int | None) -> None:
+    if inspect.iscoroutine(fn):
+        fn.close()
+        raise TypeError(f"fn is a coroutine object: give the function {fn.__name__!r}, not called")
+    if not callable(fn):
+        raise TypeError(f"fn must be callable with one argument, got {fn!r}")
+    if isinstance(budget, bool) or not isinstance(budget, int | float):
+        raise TypeError(f"budget must be a number of seconds, got {budget!r}")
+    if not (budget > 0 and math.isfinite(budget)):
+        raise ValueError(f"budget must be a number of seconds above 0, got {budget!r}")
+    if workers is not None:
+        if isinstance(workers, bool) or not isinstance(workers, int):
+            raise TypeError(f"workers must be a whole number or None, got {workers!r}")
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, got {workers}")
+
+
+def _inputs(samples: Iterable[Any]) -> list[Any]:
+    """The samples, mixed: one that are sorted by size would show only the small ones first."""
+    if isinstance(samples, str | bytes):
+        raise TypeError(
+            f"samples must be an iterable of inputs, got the text {samples[:40]!r}: "
+            "put it into a list to make it one input"
+        )
+    try:
+        inputs = list(islice(samples, MOST_SAMPLES))
+    except TypeError as error:
+        raise TypeError(
+            f"samples must be an iterable of inputs, one for each call, got {samples!r}: "
+            "put a single input into a list"
+        ) from error
+    if not inputs:
+        raise ValueError("samples is empty: give at least one input of the kind fn will get")
+    random.Random(0).shuffle(inputs)
+    return inputs

@@ -1,0 +1,127 @@
+"""From what was measured to a recommendation: pure functions of numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from unifexec.guidance.trials import FEW_COROUTINES, MOST_COROUTINES, MOST_THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unifexec.guidance.alone import Alone
+    from unifexec.guidance.hints import Hints
+    from unifexec.guidance.travel import Travel
+    from unifexec.guidance.trials import Trial
+
+AS_GOOD = 0.95  # of the best rate: then the simpler executor is chosen
+CLEAR_LEAD = 1.15  # times the rate of the best other kind
+STEADY = 1.25  # between the two best slices of one candidate
+SIMPLEST_FIRST = ("serial", "async", "thread", "process")  # async is tried for coroutines only
+TINY_SECONDS = 20e-6  # a call shorter than that costs less than sending it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An executor, and how sure we are.
+
+    Attributes:
+        kind, workers, chunksize: as for `create_executor` and ``map``; chunksize None leaves
+            it to ``map``.
+        speedup: calls per second, over those of plain serial calls; None if not measured.
+        confidence: ``"high"``, ``"medium"`` or ``"low"``.
+        as_good: other executors that did about as well, and are less simple.
+    """
+
+    kind: str
+    workers: int
+    chunksize: int | None
+    speedup: float | None
+    confidence: str
+    as_good: tuple[str, ...] = ()
+
+
+def choose(trials: Sequence[Trial], alone: Alone, travel: Travel, cores: int) -> Choice:
+    """The simplest of those that did about as well as the best."""
+    able = [trial for trial in trials if trial.rates and not trial.problem]
+    measured = {trial.candidate.kind for trial in able}
+    if measured <= {"serial"}:
+        return guess_from_alone(alone, travel, cores)
+    best = max(able, key=lambda trial: trial.rate)
+    good = [trial for trial in able if trial.rate >= AS_GOOD * best.rate]
+    chosen = min(good, key=_simplicity)
+    serial = next((trial for trial in able if trial.candidate.kind == "serial"), None)
+    others = {trial.candidate.kind for trial in good} - {chosen.candidate.kind}
+    return Choice(
+        chosen.candidate.kind,
+        chosen.candidate.workers,
+        chosen.candidate.chunksize,
+        chosen.rate / serial.rate if serial else None,
+        _confidence(chosen, trials, able, alone.disturbed),
+        tuple(kind for kind in SIMPLEST_FIRST if kind in others),
+    )
+
+
+def _simplicity(trial: Trial) -> tuple[int, int, bool]:
+    candidate = trial.candidate
+    return (
+        SIMPLEST_FIRST.index(candidate.kind),
+        candidate.workers,
+        candidate.chunksize is not None,
+    )
+
+
+def _confidence(chosen: Trial, trials: Sequence[Trial], able: Sequence[Trial], busy: bool) -> str:
+    """High: all tried, the chosen one steady, and clearly ahead of every other kind."""
+    rival = max(
+        (each.rate for each in able if each.candidate.kind != chosen.candidate.kind), default=0.0
+    )
+    all_tried = all(trial.rates for trial in trials)
+    steady = len(chosen.rates) > 1 and chosen.rate <= STEADY * sorted(chosen.rates)[-2]
+    ahead = chosen.rate >= CLEAR_LEAD * rival
+    doubts = [not all_tried, not steady, not ahead, busy].count(True)
+    return ("high", "medium", "medium")[doubts] if doubts < 3 else "low"
+
+
+def guess_from_alone(alone: Alone, travel: Travel, cores: int) -> Choice:
+    """What should be best, where there was no time to try."""
+    share = alone.waiting_share
+    if alone.coroutine and share > 0.5:
+        return Choice("async", MOST_COROUTINES, None, None, "low")
+    if alone.seconds < TINY_SECONDS:
+        return Choice("serial", 1, None, 1.0, "medium")
+    if share > 0.5:
+        return Choice("thread", MOST_THREADS, None, None, "low")
+    if cores > 1 and travel.problem is None and alone.seconds > travel.seconds:
+        return Choice("process", cores, None, None, "low")
+    return Choice("thread", cores, None, None, "low") if cores > 1 else _serial()
+
+
+def guess_unseen(hints: Hints, travel: Travel, cores: int) -> Choice:
+    """What should be best for a function that was never called."""
+    if hints.coroutine:
+        return Choice("async", FEW_COROUTINES, None, None, "low")
+    if hints.tiny:
+        return _serial()
+    if hints.waits:
+        return Choice("thread", MOST_THREADS, None, None, "low")
+    if cores > 1 and (hints.native or travel.problem):
+        return Choice("thread", cores, None, None, "low")
+    return Choice("process", cores, None, None, "low") if cores > 1 else _serial()
+
+
+def with_workers(choice: Choice, workers: int) -> Choice:
+    """The same choice with as many workers as were asked for."""
+    return replace(choice, workers=workers)
+
+
+def _serial() -> Choice:
+    return Choice("serial", 1, None, None, "low")
+
+
+def calls_to_pay_for_start(chosen: Trial, serial: Trial) -> int | None:
+    """How many calls make up for starting the workers; None if none ever do."""
+    saved = 1 / serial.rate - 1 / chosen.rate
+    return math.ceil(chosen.start / saved) if saved > 0 else None

@@ -1,0 +1,100 @@
+"""Whether a function, its inputs and its results can go to another process, and at what price."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unifexec import SerializationError, create_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TRIES = 3  # the fastest counts
+
+
+@dataclass(frozen=True)
+class Travel:
+    """The price of a call in another process.
+
+    Attributes:
+        problem: why it cannot be made there, naming what cannot travel; None if it can.
+        there: bytes of an input, on average.
+        back: bytes of a result; None if none was seen.
+        seconds: to serialise and to rebuild an input and a result.
+    """
+
+    problem: str | None = None
+    there: int = 0
+    back: int | None = None
+    seconds: float = 0.0
+
+
+def measure_travel(
+    fn: Callable[..., Any], name: str, samples: Sequence[Any], results: Sequence[Any]
+) -> Travel:
+    """Serialise the function, some samples and their results (empty: none are known)."""
+    problem = (
+        _problem(name, "the function", [fn])
+        or _problem(name, "the input", samples)
+        or _problem(name, "the result", results)
+    )
+    if problem:
+        return Travel(problem)
+    there = [_packed(sample) for sample in samples]
+    back = [_packed(result) for result in results]
+    return Travel(
+        None,
+        there=sum(size for size, _ in there) // max(1, len(there)),
+        back=sum(size for size, _ in back) // len(back) if back else None,
+        seconds=_mean(seconds for _, seconds in there) + _mean(seconds for _, seconds in back),
+    )
+
+
+def _mean(values: Any) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else 0.0
+
+
+def _problem(name: str, what: str, values: Sequence[Any]) -> str | None:
+    """What `SerializationError` says of the first value that cannot travel."""
+    with create_executor("serial", portable=True) as executor:
+        for value in values:
+            try:
+                executor.submit(_take, value).result()
+            except SerializationError as error:
+                _, _, path = str(error).partition("args[0]")
+                return (
+                    f"{what} of {name!r}: its part {path}"
+                    if path[:1] in ".[{"
+                    else (f"{what} of {name!r}{path}")
+                )
+    return None
+
+
+def _take(_: object) -> None:
+    """An argument is all that is asked of it."""
+
+
+def _packed(value: Any) -> tuple[int, float]:
+    """Bytes of a value, and seconds to serialise and to rebuild it."""
+    best, size = float("inf"), 0
+    for _ in range(TRIES):
+        begin = time.perf_counter()
+        data = _dumps(value)
+        pickle.loads(data)
+        best, size = min(best, time.perf_counter() - begin), len(data)
+    return size, best
+
+
+def _dumps(value: Any) -> bytes:
+    """As the executors do: pickle, else cloudpickle."""
+    try:
+        return pickle.dumps(value, 5)
+    except Exception:
+        import cloudpickle
+
+        data: bytes = cloudpickle.dumps(value, 5)
+        return data

@@ -1,0 +1,305 @@
+"""Trying executors: the samples, over and over, through each candidate, in turns.
+
+The candidates take turns in short slices, and the best slice of each counts: what else this
+machine does can slow a slice down, never speed it up. Those far behind are left out of later
+turns, so that the time goes to the close ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from unifexec import WaitTimeoutError, create_executor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from unifexec.guidance.alone import Alone
+    from unifexec.guidance.travel import Travel
+
+MOST_THREADS = 32  # as many as a thread executor has by default on large machines
+MOST_COROUTINES = 1000  # as many as an async executor has by default
+FEW_COROUTINES = 100
+PROCESSES_PER_CORE = 4  # at most, for tasks that also wait
+START_SECONDS = {"serial": 0.0, "thread": 0.01, "process": 0.25, "async": 0.02}  # a first guess
+CHUNK_SECONDS = 0.01  # work per chunk, where one is tried against the default
+SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
+SLICES = 4  # that fit into the share of a candidate
+MOST_TURNS = 20
+LEAST_SLICES = 2  # for every candidate, however slow
+ENOUGH_SLICES = 4  # for a candidate that nobody comes close to
+BEHIND = 0.6  # of the best rate: slower candidates get no more turns
+MOST_BYTES = 1 << 28  # of inputs and results under way at once
+SMALL_VALUE = 1 << 20  # bytes: of such values a map may hold many
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An executor to try: kind, workers, and the chunk size of its map (None: the default)."""
+
+    kind: str
+    workers: int
+    chunksize: int | None = None
+
+
+@dataclass
+class Trial:
+    """What a candidate did.
+
+    Attributes:
+        candidate: which.
+        rates: calls per second, of each slice.
+        calls: of all slices together.
+        cores: processor seconds per second of this process, in the best slice. What worker
+            processes use is not in it.
+        start: seconds until its workers ran.
+        problem: why it was not tried, or how it failed; None if all is well.
+    """
+
+    candidate: Candidate
+    rates: list[float] = field(default_factory=list)
+    calls: int = 0
+    cores: float = 0.0
+    start: float = 0.0
+    problem: str | None = None
+
+    @property
+    def rate(self) -> float:
+        """Calls per second, in its best slice; 0.0 if it has none."""
+        return max(self.rates, default=0.0)
+
+
+def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) -> list[Candidate]:
+    """What is worth trying, the most promising first; serial is always among them.
+
+    Arguments:
+        alone, travel: what was measured before.
+        cores: that this process may really use.
+        workers: try only so many; None chooses.
+    """
+    waits = alone.waiting_share > 0.1
+    threads = [Candidate("thread", n) for n in _thread_counts(alone, cores, waits, workers)]
+    processes = [Candidate("process", n) for n in _process_counts(alone, cores, workers)]
+    if travel.problem or travel.there + (travel.back or 0) > MOST_BYTES:
+        processes = []
+    elif alone.seconds < CHUNK_SECONDS / 10:
+        chunk = min(10_000, math.ceil(CHUNK_SECONDS / max(alone.seconds, 1e-6)))
+        processes.append(Candidate("process", workers or cores, chunk))
+    loops = []
+    if alone.coroutine:
+        counts = [workers] if workers else [MOST_COROUTINES, FEW_COROUTINES]
+        loops = [Candidate("async", n) for n in counts]
+    if alone.waiting_share > 0.9:
+        return [Candidate("serial", 1), *loops, *threads, *processes]
+    return [Candidate("serial", 1), *processes, *threads, *loops]
+
+
+def _thread_counts(alone: Alone, cores: int, waits: bool, workers: int | None) -> list[int]:
+    if workers:
+        return [workers]
+    if not waits and not alone.mostly_elsewhere:
+        return [cores]
+    return sorted({MOST_THREADS, 8, cores}, reverse=True)
+
+
+def _process_counts(alone: Alone, cores: int, workers: int | None) -> list[int]:
+    """One for each core; more where tasks leave a core idle part of the time."""
+    if workers:
+        return [workers]
+    if 0.2 < alone.waiting_share < 0.98:
+        wanted = math.ceil(cores / (1 - alone.waiting_share))
+        return sorted({cores, min(wanted, PROCESSES_PER_CORE * cores)}, reverse=True)
+    return [cores]
+
+
+class Attempt:
+    """One candidate at work: its executor, from its start to its end."""
+
+    def __init__(
+        self, candidate: Candidate, fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone
+    ) -> None:
+        self.trial = Trial(candidate)
+        self._fn = fn
+        self._inputs: Iterator[Any] = itertools.cycle(samples)
+        self._alone = alone
+        self._executor: Any = None
+        self.slice_calls = 0
+
+    @property
+    def is_plain_loop(self) -> bool:
+        """Serial calls of a plain function need no executor."""
+        return self.trial.candidate.kind == "serial" and not self._alone.coroutine
+
+    def start(self, deadline: float) -> None:
+        """Make the executor; return when its worker processes run."""
+        kind, workers = self.trial.candidate.kind, self.trial.candidate.workers
+        if self.is_plain_loop:
+            return
+        begin = time.monotonic()
+        self._executor = create_executor(kind, max_workers=workers)
+        if kind == "process":
+            self._wait_for_workers(workers, deadline)
+        self.trial.start = time.monotonic() - begin
+
+    def _wait_for_workers(self, workers: int, deadline: float) -> None:
+        busy: list[Any] = []
+        while len(busy) < workers:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"only {len(busy)} of {workers} workers had started in time")
+            naps = [self._executor.submit(time.sleep, 0.01) for _ in range(workers)]
+            self._executor.gather(*naps).result(left)
+            busy = [each for each in self._executor.stats().workers if each.busy_seconds > 0]
+
+    def run(self, calls: int, deadline: float, buffersize: int | None) -> None:
+        """Make so many calls, or as many as there is time for; note their rate."""
+        inputs = itertools.islice(self._inputs, calls)
+        computing, begin = time.process_time(), time.perf_counter()
+        done = (
+            self._loop(inputs, deadline)
+            if self.is_plain_loop
+            else self._map(inputs, deadline, buffersize)
+        )
+        seconds = time.perf_counter() - begin
+        if done and seconds > 0:
+            self.trial.rates.append(done / seconds)
+            self.trial.calls += done
+            if self.trial.rates[-1] == self.trial.rate:
+                self.trial.cores = (time.process_time() - computing) / seconds
+
+    def _loop(self, inputs: Iterator[Any], deadline: float) -> int:
+        done, fn = 0, self._fn
+        for chunk in iter(lambda: list(itertools.islice(inputs, 1000)), []):
+            for sample in chunk:
+                fn(sample)
+            done += len(chunk)
+            if time.monotonic() > deadline:
+                break
+        return done
+
+    def _map(self, inputs: Iterator[Any], deadline: float, buffersize: int | None) -> int:
+        left = max(0.001, deadline - time.monotonic())
+        chunksize = self.trial.candidate.chunksize
+        done = 0
+        with self._executor.map(
+            self._fn, inputs, timeout=left, chunksize=chunksize, buffersize=buffersize
+        ) as results:
+            try:
+                for _ in results:
+                    done += 1
+            except WaitTimeoutError:
+                self.trial.problem = "its last slice did not end in time" if not done else None
+        return done
+
+    def stop(self) -> None:
+        """End the executor; what runs there is waited for, what has not started never runs."""
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+
+class Contest:
+    """All candidates, until the deadline."""
+
+    def __init__(
+        self,
+        fn: Callable[[Any], Any],
+        samples: Sequence[Any],
+        alone: Alone,
+        travel: Travel,
+        deadline: float,
+    ) -> None:
+        self._fn, self._samples, self._alone, self._deadline = fn, samples, alone, deadline
+        size = travel.there + (travel.back or 0)
+        self._most_calls_at_once = max(1, MOST_BYTES // max(1, size))
+        self._small = size < SMALL_VALUE
+
+    def hold(self, field: Sequence[Candidate]) -> list[Trial]:
+        """Try all that there is time for; a trial for each candidate, in the same order."""
+        attempts = [Attempt(each, self._fn, self._samples, self._alone) for each in field]
+        try:
+            for number, attempt in enumerate(attempts):
+                self._guarded(attempt, self._first_slices, len(attempts) - number)
+            self._take_turns(attempts)
+        finally:
+            for attempt in attempts:
+                attempt.stop()
+        return [attempt.trial for attempt in attempts]
+
+    def _guarded(self, attempt: Attempt, act: Callable[..., None], *args: Any) -> None:
+        """What goes wrong is the candidate's problem."""
+        try:
+            act(attempt, *args)
+        except Exception as error:
+            attempt.trial.problem = f"{type(error).__name__}: {error}"
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _expected(self, candidate: Candidate, calls: int) -> float:
+        """Seconds that so many calls may take, if nothing but their waiting overlaps."""
+        alone = self._alone
+        busy = max(alone.seconds - alone.waiting, 0.0) * calls
+        waves = math.ceil(calls / candidate.workers)
+        return busy + waves * alone.waiting
+
+    def _first_slices(self, attempt: Attempt, shares: int) -> None:
+        """Start a candidate, and run more and more calls until a slice is long enough."""
+        candidate = attempt.trial.candidate
+        share = max(0.0, self._left()) / (shares + 1)
+        calls = self._first_calls(candidate)
+        if START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
+            attempt.trial.problem = "not tried: there was no time left"
+            return
+        attempt.start(self._deadline)
+        wanted = min(max(share / SLICES, SHORTEST_SLICE), LONGEST_SLICE)
+        self._run(attempt, calls)  # workers import what they need, or start: it does not count
+        for _ in range(10):
+            rate = attempt.trial.rates[-1] if attempt.trial.rates else 0.0
+            attempt.slice_calls = self._whole_waves(candidate, int(rate * wanted))
+            if calls / max(rate, 1e-9) > self._left() - wanted:
+                return
+            if attempt.trial.calls == calls:
+                attempt.trial.rates.clear()
+            calls = min(max(attempt.slice_calls, calls), 20 * calls)
+            self._run(attempt, calls)
+            if calls >= attempt.slice_calls:
+                return
+
+    def _first_calls(self, candidate: Candidate) -> int:
+        """One for each worker, unless that takes too long or too much memory."""
+        calls = min(candidate.workers, self._most_calls_at_once)
+        while calls > 2 and self._expected(candidate, calls) > self._left() / 4:
+            calls //= 2
+        return max(1, calls)
+
+    def _whole_waves(self, candidate: Candidate, calls: int) -> int:
+        """As many calls as keep every worker busy to the end."""
+        workers = min(candidate.workers, self._most_calls_at_once)
+        return max(1, round(calls / workers)) * workers if calls >= workers else max(1, calls)
+
+    def _run(self, attempt: Attempt, calls: int) -> None:
+        buffersize = None if self._small else 2 * attempt.trial.candidate.workers
+        attempt.run(calls, self._deadline, buffersize)
+
+    def _take_turns(self, attempts: list[Attempt]) -> None:
+        for _ in range(MOST_TURNS):
+            able = [each for each in attempts if each.trial.rates and not each.trial.problem]
+            if not able:
+                return
+            best = max(each.trial.rate for each in able)
+            close = [
+                each
+                for each in able
+                if each.trial.rate >= BEHIND * best or len(each.trial.rates) < LEAST_SLICES
+            ]
+            if len(close) == 1 and len(close[0].trial.rates) >= ENOUGH_SLICES:
+                return
+            for attempt in close:
+                calls = max(1, attempt.slice_calls)
+                if calls / attempt.trial.rate > self._left():
+                    return
+                self._guarded(attempt, self._run, calls)

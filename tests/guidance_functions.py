@@ -1,0 +1,92 @@
+"""Functions that ask for advice, for `test_guidance.py`: a module, so that they can travel."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    import socket
+
+COUNTING = "UNIFEXEC_TEST_CALLS"  # names a file that `count_calls` appends to
+
+
+async def fetch(address: str) -> int:
+    """Get a page; how many bytes it has."""
+    host, port = address.removeprefix("http://").strip("/").split(":")
+    async with await anyio.connect_tcp(host, int(port)) as stream:
+        await stream.send(b"GET / HTTP/1.0\r\n\r\n")
+        size = 0
+        async for part in stream:
+            size += len(part)
+    return size
+
+
+def parse(path: str) -> int:
+    """Parse a source file; how many statements it has."""
+    return len(ast.parse(Path(path).read_bytes()).body)
+
+
+def hash_zeros(size: int) -> str:
+    """Hash so many bytes."""
+    return hashlib.sha256(bytes(size)).hexdigest()
+
+
+add_one = lambda x: x + 1  # noqa: E731 - a lambda is what is asked about
+
+
+class Connection:
+    """Something that holds a socket deep inside."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.parts = {"socket": sock}
+
+
+def talk(connection: Connection) -> bytes:
+    """Wait for an answer on an open socket."""
+    connection.parts["socket"].setblocking(True)
+    time.sleep(0.01)
+    return b"answer"
+
+
+def fail(x: int) -> int:
+    """Fail on every input."""
+    raise LookupError(f"nothing for {x}")
+
+
+def fail_if_negative(x: int) -> int:
+    """Fail on some inputs, and wait for the others."""
+    if x < 0:
+        raise LookupError(f"nothing for {x}")
+    time.sleep(0.002)
+    return x
+
+
+def sleep(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)
+
+
+async def nap(seconds: float) -> None:
+    """Wait in a coroutine."""
+    await asyncio.sleep(seconds)
+
+
+def note_call(_: int) -> None:
+    """Leave a trace of each call."""
+    with open(os.environ[COUNTING], "a", encoding="ascii") as file:
+        file.write("called\n")
+
+
+def fails_elsewhere(home: int) -> int:
+    """Work only in the process with this id."""
+    if os.getpid() != home:
+        raise LookupError("not at home")
+    return sum(range(20_000))

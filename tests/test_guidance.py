@@ -1,0 +1,480 @@
+"""Advice: right and readable answers, in time; and the commands around it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from unifexec import create_executor
+from unifexec.__main__ import main
+from unifexec.compare import server
+from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target
+from unifexec.guidance.alone import Alone
+from unifexec.guidance.travel import Travel
+from unifexec.guidance.trials import Candidate, Trial, candidates
+
+from . import guidance_functions as functions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHORT = 1.0  # seconds: a budget for what is clear at once
+LATE = 1.0  # seconds that a busy machine may be late
+
+
+# -- advice on real functions --
+
+
+def test_a_coroutine_that_fetches_wants_an_event_loop() -> None:
+    """A coroutine that waits for a server: async, many times as fast as one at a time."""
+    with server.running() as url:
+        advice = advise(functions.fetch, [url], budget=2.0)
+    assert (advice.executor, advice.confidence != "low") == ("async", True)
+    assert advice.speedup is not None
+    assert advice.speedup > 4
+    assert advice.alone is not None
+    assert advice.alone.coroutine
+    assert "coroutine" in advice.reasons[0]
+
+
+def test_a_function_that_waits_wants_threads() -> None:
+    """A plain function that sleeps: threads, nearly as many times as fast as there are workers."""
+    advice = advise(functions.sleep, [0.01], budget=SHORT)
+    assert (advice.executor, advice.workers) == ("thread", 32)
+    assert advice.speedup is not None
+    assert 10 < advice.speedup < 36
+    assert "does nothing but wait" in advice.reasons[0]
+
+
+def test_a_tiny_lambda_wants_no_executor() -> None:
+    """``x + 1``: a plain loop, since handing a call over costs more than the call."""
+    advice = advise(functions.add_one, range(1000), budget=SHORT)
+    assert advice.executor == "serial"
+    assert "less than it costs to hand a call to any worker" in advice.reasons[0]
+    assert "results = [fn(each) for each in inputs]" in str(advice)
+
+
+def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
+    """It cannot travel: no process is tried, and the reason names what cannot, and where."""
+    with socket.socket() as sock:
+        advice = advise(functions.talk, [functions.Connection(sock)], budget=SHORT)
+    assert advice.executor == "thread"
+    assert {trial.candidate.kind for trial in advice.trials} == {"serial", "thread"}
+    assert any(".parts['socket'] cannot be sent to another process" in r for r in advice.reasons)
+
+
+def test_parsing_is_seen_to_compute() -> None:
+    """``ast.parse``: it computes all the time, and no executor but processes can help."""
+    advice = advise(functions.parse, [ast.__file__], budget=2.0)
+    assert advice.alone is not None
+    assert advice.alone.waiting_share < 0.3
+    assert advice.travel.problem is None
+    assert {"serial", "thread", "process"} == {trial.candidate.kind for trial in advice.trials}
+    assert all(trial.cores < 1.3 for trial in advice.trials)  # the GIL
+
+
+@pytest.mark.slow  # it wants cores that other programs leave alone
+@pytest.mark.skipif(machine.usable_cores() < 2, reason="needs two cores")
+@pytest.mark.parametrize(
+    ("fn", "sample", "kinds"),
+    [
+        (functions.parse, ast.__file__, {"process"} if machine.has_gil() else {"thread"}),
+        (functions.hash_zeros, 50_000_000, {"thread", "process"}),
+    ],
+)
+def test_computing_wants_cores(fn: Callable[[Any], Any], sample: Any, kinds: set[str]) -> None:
+    """Parsing wants processes; hashing, which releases the GIL, threads as well."""
+    found = [advise(fn, [sample]) for _ in range(3)]
+    best = max(found, key=lambda advice: advice.speedup or 0)
+    assert best.executor in kinds
+    assert best.speedup is not None
+    assert best.speedup > 1.3
+
+
+def test_hashing_is_seen_to_compute_without_moving_its_data() -> None:
+    """``hashlib.sha256`` of 50 MB, made where it is hashed: a few bytes travel."""
+    advice = advise(functions.hash_zeros, [50_000_000], budget=2.0)
+    assert advice.alone is not None
+    assert advice.alone.waiting_share < 0.3
+    assert advice.travel.there < 100
+    assert advice.executor in {"thread", "process", "serial"}  # as quiet as the machine is
+
+
+# -- bounds and bad input --
+
+
+@pytest.mark.parametrize("fn", [functions.sleep, functions.nap])
+@pytest.mark.parametrize(("seconds", "budget"), [(0.001, 0.3), (0.2, 0.5), (0.6, 0.2)])
+def test_the_budget_is_kept(fn: Callable[[float], Any], seconds: float, budget: float) -> None:
+    """It takes the budget at most, and one call."""
+    begin = time.monotonic()
+    advice = advise(fn, [seconds], budget=budget)
+    assert time.monotonic() - begin < budget + seconds + LATE
+    assert advice.executor == ("thread" if fn is functions.sleep else "async")
+
+
+def test_one_long_call_gives_a_guess_that_says_so() -> None:
+    """Where there is no time to try, confidence is low and the table says why."""
+    advice = advise(functions.sleep, [0.5], budget=0.2)
+    assert (advice.executor, advice.confidence) == ("thread", "low")
+    assert any("no time" in reason for reason in advice.reasons)
+    assert "not tried" in str(advice)
+
+
+def test_nothing_is_left_running() -> None:
+    """Threads and processes end with the call; also checked by the fixture of every test."""
+    advise(functions.sleep, [0.001], budget=0.3)
+    assert not [t for t in threading.enumerate() if t.name.startswith("unifexec-thread")]
+
+
+def test_dry_never_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``dry=True`` looks at the function and weighs its samples, and calls nothing."""
+    trace = tmp_path / "calls"
+    monkeypatch.setenv(functions.COUNTING, str(trace))
+    advice = advise(functions.note_call, [1, 2, 3], dry=True)
+    assert not trace.exists()
+    assert (advice.confidence, advice.trials, advice.alone) == ("low", (), None)
+    assert "It was not called" in str(advice)
+    advise(functions.note_call, [1], budget=0.2)
+    assert trace.exists()  # so the trace would have been seen
+
+
+@pytest.mark.parametrize(
+    ("fn", "kind"),
+    [
+        (functions.fetch, "async"),
+        (functions.sleep, "thread"),
+        (functions.add_one, "serial"),
+        (functools.partial(functions.sleep), "thread"),
+        (functions.hash_zeros, "thread"),
+        (functions.parse, "process"),
+        (len, "process"),  # nothing can be seen of native code
+    ],
+)
+@pytest.mark.skipif(machine.usable_cores() < 2, reason="needs two cores")
+def test_dry_guesses(fn: Any, kind: str) -> None:
+    """From the names in the code."""
+    assert advise(fn, ["sample"], dry=True).executor == kind
+
+
+def test_hints_see_imports_inside() -> None:
+    """A module imported in the function is seen as one imported above."""
+
+    def get(url: str) -> bytes:
+        from urllib.request import urlopen
+
+        return bytes(urlopen(url).read())
+
+    assert hints.look_at(get).waits
+    assert not hints.look_at(functions.parse).waits
+
+
+@pytest.mark.parametrize(
+    ("fn", "samples", "options", "error", "words"),
+    [
+        (3, [1], {}, TypeError, "callable with one argument, got 3"),
+        (abs, "text", {}, TypeError, "put it into a list"),
+        (abs, 7, {}, TypeError, "got 7: put a single input into a list"),
+        (abs, [], {}, ValueError, "at least one input"),
+        (abs, [1], {"budget": 0}, ValueError, "above 0, got 0"),
+        (abs, [1], {"budget": float("nan")}, ValueError, "got nan"),
+        (abs, [1], {"budget": "5"}, TypeError, "got '5'"),
+        (abs, [1], {"workers": 0}, ValueError, "at least 1, got 0"),
+        (abs, [1], {"workers": 1.5}, TypeError, "got 1.5"),
+        (functions.fail, [1], {}, RuntimeError, "LookupError: nothing for 1"),
+    ],
+)
+def test_bad_input_names_the_value_and_the_cure(
+    fn: Any, samples: Any, options: Any, error: type[Exception], words: str
+) -> None:
+    """What is wrong is said before anything runs."""
+    with pytest.raises(error, match=words):
+        advise(fn, samples, **options)
+
+
+def test_a_coroutine_object_is_refused() -> None:
+    """The function is wanted, not its call; no warning that it was never awaited."""
+    with pytest.raises(TypeError, match="coroutine object: give the function 'nap', not called"):
+        advise(functions.nap(1), [1])  # type: ignore[arg-type]
+
+
+def test_samples_that_fail_are_left_out_and_counted() -> None:
+    """The others are measured; the reasons name one that failed."""
+    advice = advise(functions.fail_if_negative, [1, -1, 2], budget=0.5)
+    assert advice.executor == "thread"
+    assert any("calls failed and were left out, such as -1" in r for r in advice.reasons)
+
+
+def test_an_executor_that_fails_is_not_chosen() -> None:
+    """What works here and not in another process is said, and processes are not advised."""
+    import os
+
+    advice = advise(functions.fails_elsewhere, [os.getpid()], budget=SHORT)
+    assert advice.executor != "process"
+    assert any("Process failed: LookupError: not at home" in r for r in advice.reasons)
+
+
+def test_workers_fixes_the_count() -> None:
+    """Each executor is tried with just so many."""
+    advice = advise(functions.sleep, [0.005], budget=SHORT, workers=3)
+    assert (advice.executor, advice.workers) == ("thread", 3)
+    assert {t.candidate.workers for t in advice.trials if t.candidate.kind != "serial"} == {3}
+
+
+def test_an_advice_inside_a_running_loop() -> None:
+    """It blocks, and works."""
+    import asyncio
+
+    async def ask() -> Advice:
+        return advise(functions.nap, [0.001], budget=0.4)
+
+    assert asyncio.run(ask()).executor == "async"
+
+
+# -- judging, from numbers --
+
+
+def alone(seconds: float = 0.01, waiting: float = 0.0, coroutine: bool = False) -> Alone:
+    return Alone(10, coroutine, seconds, seconds - waiting, 0.0, 0.0, seconds, seconds)
+
+
+def trial(kind: str, rate: float, workers: int = 2, **more: Any) -> Trial:
+    return Trial(Candidate(kind, workers), [rate, rate], 10, **more)
+
+
+def test_among_equals_the_simplest_is_chosen() -> None:
+    """Within five per cent: serial before threads before processes, few workers before many."""
+    tried = [trial("process", 200), trial("thread", 195), trial("serial", 100)]
+    choice = judging.choose(tried, alone(), Travel(), 2)
+    assert (choice.kind, choice.as_good) == ("thread", ("process",))
+    tried = [trial("thread", 200, 32), trial("thread", 198, 8), trial("serial", 100)]
+    assert judging.choose(tried, alone(), Travel(), 2).workers == 8
+
+
+def test_confidence_wants_a_steady_and_clear_lead() -> None:
+    """High when it is steady and ahead; less for each doubt."""
+    tried = [trial("process", 200), trial("thread", 100), trial("serial", 100)]
+    assert judging.choose(tried, alone(), Travel(), 2).confidence == "high"
+    tried[0].rates = [200, 100]
+    assert judging.choose(tried, alone(), Travel(), 2).confidence == "medium"
+    tried[1].rates = []
+    tried[2].rates = [190]
+    assert judging.choose(tried, alone(), Travel(), 2).confidence == "low"
+
+
+def test_what_failed_is_never_chosen() -> None:
+    """However fast it was before."""
+    tried = [trial("process", 900, problem="it failed"), trial("serial", 100), trial("thread", 200)]
+    assert judging.choose(tried, alone(), Travel(), 2).kind == "thread"
+
+
+def test_large_values_are_not_sent_to_processes() -> None:
+    """What weighs more than may be under way at once is not tried there."""
+    kinds = {c.kind for c in candidates(alone(), Travel(there=1 << 29), 2, None)}
+    assert kinds == {"serial", "thread"}
+
+
+def test_the_cores_are_those_an_executor_uses() -> None:
+    """The doctor and the advice count them as the executors do."""
+    with create_executor("process") as executor:
+        assert machine.usable_cores() == executor._max_workers
+
+
+# -- rendering --
+
+
+@pytest.fixture(scope="module", name="advice")
+def fixture_advice() -> Advice:
+    """Return an advice on a function that waits."""
+    return advise(functions.sleep, [0.002], budget=0.5)
+
+
+def test_the_text_is_readable(advice: Advice) -> None:
+    """A first line that says it all, code to copy, reasons, and the table with one mark."""
+    text = str(advice)
+    assert text.startswith("sleep: use thread with ")
+    assert f'with create_executor("thread", max_workers={advice.workers}) as executor:' in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert sum(line.endswith("  <") for line in text.splitlines()) == 1
+    for reason in advice.reasons:
+        assert reason in " ".join(text.replace("\n  ", " ").split("\n- "))
+        assert reason[0].isupper()
+        assert reason.endswith(".")
+
+
+def test_the_json_has_the_same(advice: Advice) -> None:
+    """Its keys are the attributes."""
+    data = json.loads(advice.to_json())
+    assert set(data) == set(Advice.__dataclass_fields__)
+    assert (data["executor"], data["workers"]) == (advice.executor, advice.workers)
+    assert [t["executor"] for t in data["trials"] if t["chosen"]] == ["thread"]
+
+
+def test_without_matplotlib_the_cure_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before any work is done; also by the commands."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'unifexec\[plot\]'"):
+        plot.check(tmp_path / "plot.svg")
+    assert main(["compare", "--plot", str(tmp_path / "plot.svg")]) == 2
+    assert "pip install 'unifexec[plot]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["plot.pdf", "no-folder/plot.svg"])
+def test_a_plot_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    """Only .svg and .png, in a folder that exists."""
+    with pytest.raises(ValueError, match="plot"):
+        plot.check(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_plots_are_drawn(advice: Advice, tmp_path: Path, suffix: str) -> None:
+    """An advice, and a comparison with a failed cell."""
+    pytest.importorskip("matplotlib")
+    one, two = tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"
+    plot.draw_advice(advice, one)
+    cells = [
+        {"executor": "serial", "speedup": 1.0},
+        {"executor": "thread", "speedup": 2.0},
+        {"executor": "process", "speedup": None},
+    ]
+    plot.draw_comparison(
+        {"python": "3", "cores": 2, "rows": [{"title": "a", "cells": cells}] * 2}, two
+    )
+    head = b"<?xml" if suffix == "svg" else b"\x89PNG"
+    assert one.read_bytes().startswith(head)
+    assert two.read_bytes().startswith(head)
+
+
+# -- the commands --
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would."""
+    command = [sys.executable, "-W", "error", "-m", "unifexec", *arguments]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+def test_the_advise_command(tmp_path: Path) -> None:
+    """A function by its name, samples from an expression; text, JSON, exit code 0."""
+    path = tmp_path / "advice.json"
+    name = "tests.guidance_functions:sleep"
+    done = run("advise", name, "--samples", "[0.002]", "--budget", "0.5", "--json", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sleep: use thread")
+    assert json.loads(path.read_text())["executor"] == "thread"
+
+
+def test_the_advise_command_dry() -> None:
+    """``--dry`` runs nothing."""
+    done = run("advise", "tests.guidance_functions:fail", "--samples", "range(3)", "--dry")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It was not called" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "samples", "words"),
+    [
+        ("json.dumps", "[1]", "package.module:function, got 'json.dumps'"),
+        ("no_such_module:f", "[1]", "cannot be imported"),
+        ("json:nothing", "[1]", "no attribute 'nothing'"),
+        ("json:__name__", "[1]", "not a function but 'json'"),
+        ("json:dumps", "no such file", "neither a file nor a Python expression"),
+        ("json:dumps", "1 / 0", "ZeroDivisionError"),
+        ("json:dumps", "'text'", "put it into a list"),
+        ("json:loads", "[1]", "failed on every sample"),
+    ],
+)
+def test_the_advise_command_says_what_is_wrong(
+    function: str, samples: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit code 2."""
+    assert main(["advise", function, "--samples", samples, "--budget", "0.1"]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_samples_from_files(tmp_path: Path) -> None:
+    """Lines of a text file; the list of a JSON file."""
+    lines, values, wrong = tmp_path / "a.txt", tmp_path / "a.json", tmp_path / "b.json"
+    lines.write_text("one\ntwo\n")
+    values.write_text("[1, [2]]")
+    wrong.write_text('{"a": 1}')
+    assert target.load_samples(str(lines)) == ["one", "two"]
+    assert target.load_samples(str(values)) == [1, [2]]
+    assert target.load_samples("[math.floor(n) for n in (1.5, 2.5)]") == [1, 2]
+    with pytest.raises(ValueError, match="must hold a list of inputs, it holds a dict"):
+        target.load_samples(str(wrong))
+
+
+def test_importing_the_package_loads_no_guidance() -> None:
+    """It is there for who asks for it."""
+    code = "import sys, unifexec; sys.exit(any('guidance' in name for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+
+
+# -- the doctor --
+
+
+def test_the_doctor_looks_at_everything() -> None:
+    """A line for each fact; exit code 1 exactly if there is a warning."""
+    done = run("doctor")
+    assert done.returncode == (1 if "warning:" in done.stdout else 0), done.stderr
+    for word in ("CPython", "GIL", "cores", "spawn", "native thread pools", "trio", "open files"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("finding", "cure"),
+    [
+        (doctor.gil(True, free_threaded=True), "PYTHON_GIL"),
+        (doctor.cores(8, 1, 1), "taskset"),
+        (doctor.cores(8, 8, 2), "OMP_NUM_THREADS to 2"),
+        (doctor.native_pools({}, ["numpy"], 4), "OMP_NUM_THREADS=1"),
+        (doctor.native_pools({"OMP_NUM_THREADS": "64"}, [], 4), "OMP_NUM_THREADS=4"),
+        (doctor.descriptors(256), "ulimit -n"),
+    ],
+)
+def test_the_doctor_warns_and_names_the_cure(finding: doctor.Finding, cure: str) -> None:
+    """One warning for each problem."""
+    assert finding.warning is not None
+    assert cure in finding.warning
+    assert doctor.as_text([finding]).count("warning:") == 1
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        doctor.gil(True, free_threaded=False),
+        doctor.gil(False, free_threaded=True),
+        doctor.cores(4, 4, 4),
+        doctor.native_pools({}, [], 4),
+        doctor.native_pools({"OMP_NUM_THREADS": "1"}, ["numpy"], 4),
+        doctor.descriptors(20_000),
+        doctor.descriptors(None),
+        *doctor.extras([]),
+    ],
+)
+def test_the_doctor_is_content(finding: doctor.Finding) -> None:
+    """What is as it should be gives no warning; a missing extra is none."""
+    assert finding.warning is None
+    assert doctor.as_text([finding]).endswith("nothing amiss")
