@@ -53,6 +53,8 @@ class Alone:
     @property
     def waiting_share(self) -> float:
         """How much of a call is waiting, from 0.0 to 1.0."""
+        if self.mostly_elsewhere:
+            return max(0.0, 1 - self.elsewhere / self.seconds)
         return self.waiting / max(self.waiting + self.computing, 1e-9)
 
     @property

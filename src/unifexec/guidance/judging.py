@@ -20,6 +20,7 @@ AS_GOOD = 0.95  # of the best rate: then the simpler executor is chosen
 CLEAR_LEAD = 1.15  # times the rate of the best other kind
 STEADY = 1.25  # between the two best slices of one candidate
 SIMPLEST_FIRST = ("serial", "async", "thread", "process")  # async is tried for coroutines only
+WORTH_IT = 5.0  # times as long as serialising: a call worth sending, if nothing else is known
 TINY_SECONDS = 20e-6  # a call shorter than that costs less than sending it
 
 
@@ -94,9 +95,9 @@ def guess_from_alone(alone: Alone, travel: Travel, cores: int) -> Choice:
         return Choice("serial", 1, None, 1.0, "medium")
     if share > 0.5:
         return Choice("thread", MOST_THREADS, None, None, "low")
-    if cores > 1 and travel.problem is None and alone.seconds > travel.seconds:
+    if cores > 1 and travel.problem is None and alone.seconds > WORTH_IT * travel.seconds:
         return Choice("process", cores, None, None, "low")
-    return Choice("thread", cores, None, None, "low") if cores > 1 else _serial()
+    return _serial()
 
 
 def guess_unseen(hints: Hints, travel: Travel, cores: int) -> Choice:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ class Trial:
 
 
 def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) -> list[Candidate]:
-    """What is worth trying, the most promising first; serial is always among them.
+    """What is worth trying; first what starts at once.
 
     Arguments:
         alone, travel: what was measured before.
@@ -93,9 +94,7 @@ def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) ->
     if alone.coroutine:
         counts = [workers] if workers else [MOST_COROUTINES, FEW_COROUTINES]
         loops = [Candidate("async", n) for n in counts]
-    if alone.waiting_share > 0.9:
-        return [Candidate("serial", 1), *loops, *threads, *processes]
-    return [Candidate("serial", 1), *processes, *threads, *loops]
+    return [Candidate("serial", 1), *loops, *threads, *processes]
 
 
 def _thread_counts(alone: Alone, cores: int, waits: bool, workers: int | None) -> list[int]:
@@ -142,7 +141,8 @@ class Attempt:
         begin = time.monotonic()
         self._executor = create_executor(kind, max_workers=workers)
         if kind == "process":
-            self._wait_for_workers(workers, deadline)
+            left = deadline - time.monotonic()
+            self._wait_for_workers(workers, deadline - left / 4)
         self.trial.start = time.monotonic() - begin
 
     def _wait_for_workers(self, workers: int, deadline: float) -> None:
@@ -152,7 +152,7 @@ class Attempt:
             if left <= 0:
                 raise TimeoutError(f"only {len(busy)} of {workers} workers had started in time")
             naps = [self._executor.submit(time.sleep, 0.01) for _ in range(workers)]
-            self._executor.gather(*naps).result(left)
+            wait(naps, left)
             busy = [each for each in self._executor.stats().workers if each.busy_seconds > 0]
 
     def run(self, calls: int, deadline: float, buffersize: int | None) -> None:
@@ -172,8 +172,10 @@ class Attempt:
                 self.trial.cores = (time.process_time() - computing) / seconds
 
     def _loop(self, inputs: Iterator[Any], deadline: float) -> int:
+        """Call in pieces, and look at the clock between them."""
         done, fn = 0, self._fn
-        for chunk in iter(lambda: list(itertools.islice(inputs, 1000)), []):
+        size = max(1, min(1000, int(CHUNK_SECONDS / max(self._alone.seconds, 1e-9))))
+        for chunk in iter(lambda: list(itertools.islice(inputs, size)), []):
             for sample in chunk:
                 fn(sample)
             done += len(chunk)
@@ -222,12 +224,39 @@ class Contest:
         attempts = [Attempt(each, self._fn, self._samples, self._alone) for each in field]
         try:
             for number, attempt in enumerate(attempts):
-                self._guarded(attempt, self._first_slices, len(attempts) - number)
-            self._take_turns(attempts)
+                share = max(0.0, self._left()) / (len(attempts) - number + 1)
+                self.prepare(attempt, min(max(share / SLICES, SHORTEST_SLICE), LONGEST_SLICE))
+            self.take_turns(attempts, MOST_TURNS, BEHIND)
         finally:
             for attempt in attempts:
                 attempt.stop()
         return [attempt.trial for attempt in attempts]
+
+    def prepare(self, attempt: Attempt, slice_seconds: float) -> None:
+        """Start a candidate, and find out how many calls fill a slice."""
+        candidate = attempt.trial.candidate
+        calls = self._first_calls(candidate)
+        if START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
+            attempt.trial.problem = "not tried: there was no time left"
+        else:
+            self._guarded(attempt, self._grow, calls, slice_seconds)
+
+    def take_turns(self, attempts: Sequence[Attempt], turns: int, behind: float) -> None:
+        """A slice for each that is close to the best, again and again, until the deadline.
+
+        Arguments:
+            attempts: those that were prepared; what failed gets no turn.
+            turns: at most so many.
+            behind: share of the best rate below which a candidate gets no more turns.
+        """
+        for _ in range(turns):
+            close = _close_to_the_best(attempts, behind)
+            if len(close) == 1 and len(close[0].trial.rates) >= ENOUGH_SLICES:
+                return
+            for attempt in close:
+                if attempt.slice_calls / attempt.trial.rate > self._left():
+                    return
+                self._guarded(attempt, self._run, attempt.slice_calls)
 
     def _guarded(self, attempt: Attempt, act: Callable[..., None], *args: Any) -> None:
         """What goes wrong is the candidate's problem."""
@@ -246,23 +275,21 @@ class Contest:
         waves = math.ceil(calls / candidate.workers)
         return busy + waves * alone.waiting
 
-    def _first_slices(self, attempt: Attempt, shares: int) -> None:
-        """Start a candidate, and run more and more calls until a slice is long enough."""
-        candidate = attempt.trial.candidate
-        share = max(0.0, self._left()) / (shares + 1)
-        calls = self._first_calls(candidate)
-        if START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
-            attempt.trial.problem = "not tried: there was no time left"
-            return
+    def _grow(self, attempt: Attempt, calls: int, slice_seconds: float) -> None:
+        """More and more calls, until a slice is long enough; the first run does not count.
+
+        In it, threads start, and workers import what the function needs.
+        """
         attempt.start(self._deadline)
-        wanted = min(max(share / SLICES, SHORTEST_SLICE), LONGEST_SLICE)
-        self._run(attempt, calls)  # workers import what they need, or start: it does not count
-        for _ in range(10):
+        self._run(attempt, calls)
+        for turn in range(10):
             rate = attempt.trial.rates[-1] if attempt.trial.rates else 0.0
-            attempt.slice_calls = self._whole_waves(candidate, int(rate * wanted))
-            if calls / max(rate, 1e-9) > self._left() - wanted:
+            attempt.slice_calls = self._whole_waves(
+                attempt.trial.candidate, int(rate * slice_seconds)
+            )
+            if calls / max(rate, 1e-9) > self._left() - slice_seconds:
                 return
-            if attempt.trial.calls == calls:
+            if turn == 0:
                 attempt.trial.rates.clear()
             calls = min(max(attempt.slice_calls, calls), 20 * calls)
             self._run(attempt, calls)
@@ -285,21 +312,13 @@ class Contest:
         buffersize = None if self._small else 2 * attempt.trial.candidate.workers
         attempt.run(calls, self._deadline, buffersize)
 
-    def _take_turns(self, attempts: list[Attempt]) -> None:
-        for _ in range(MOST_TURNS):
-            able = [each for each in attempts if each.trial.rates and not each.trial.problem]
-            if not able:
-                return
-            best = max(each.trial.rate for each in able)
-            close = [
-                each
-                for each in able
-                if each.trial.rate >= BEHIND * best or len(each.trial.rates) < LEAST_SLICES
-            ]
-            if len(close) == 1 and len(close[0].trial.rates) >= ENOUGH_SLICES:
-                return
-            for attempt in close:
-                calls = max(1, attempt.slice_calls)
-                if calls / attempt.trial.rate > self._left():
-                    return
-                self._guarded(attempt, self._run, calls)
+
+def _close_to_the_best(attempts: Sequence[Attempt], behind: float) -> list[Attempt]:
+    """Those that may still turn out to be the best."""
+    able = [each for each in attempts if each.trial.rates and not each.trial.problem]
+    best = max((each.trial.rate for each in able), default=0.0)
+    return [
+        each
+        for each in able
+        if each.trial.rate >= behind * best or len(each.trial.rates) < LEAST_SLICES
+    ]

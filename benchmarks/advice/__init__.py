@@ -1,0 +1,1 @@
+"""How good is the advice? ``python -m benchmarks.advice`` measures, and scores it."""
