@@ -73,14 +73,17 @@ def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
     assert any(".parts['socket'] cannot be sent to another process" in r for r in advice.reasons)
 
 
-def test_parsing_is_seen_to_compute() -> None:
-    """``ast.parse``: it computes all the time, and no executor but processes can help."""
+@pytest.mark.skipif(not machine.has_gil(), reason="is about the GIL")
+def test_parsing_is_seen_to_hold_the_gil() -> None:
+    """``ast.parse``: it computes all the time; two at once block each other."""
     advice = advise(functions.parse, [ast.__file__], budget=2.0)
     assert advice.alone is not None
     assert advice.alone.waiting_share < 0.3
     assert advice.travel.problem is None
     assert {"serial", "thread", "process"} == {trial.candidate.kind for trial in advice.trials}
-    assert all(trial.cores < 1.3 for trial in advice.trials)  # the GIL
+    if not advice.alone.disturbed:  # else nothing is sure
+        assert advice.executor != "thread"
+        assert any("it holds the GIL" in reason for reason in advice.reasons)
 
 
 @pytest.mark.slow  # it wants cores that other programs leave alone
@@ -94,11 +97,17 @@ def test_parsing_is_seen_to_compute() -> None:
 )
 def test_computing_wants_cores(fn: Callable[[Any], Any], sample: Any, kinds: set[str]) -> None:
     """Parsing wants processes; hashing, which releases the GIL, threads as well."""
-    found = [advise(fn, [sample]) for _ in range(3)]
-    best = max(found, key=lambda advice: advice.speedup or 0)
-    assert best.executor in kinds
-    assert best.speedup is not None
-    assert best.speedup > 1.3
+    for _ in range(4):
+        advice = advise(fn, [sample])
+        assert advice.alone is not None
+        if advice.executor in kinds and (advice.speedup or 0) > 1.3:
+            return
+        if not advice.alone.disturbed:
+            break
+        time.sleep(1.0)
+    else:
+        pytest.skip("the machine is too busy to tell")
+    pytest.fail(str(advice))
 
 
 def test_hashing_is_seen_to_compute_without_moving_its_data() -> None:
@@ -255,27 +264,37 @@ def trial(kind: str, rate: float, workers: int = 2, **more: Any) -> Trial:
 def test_among_equals_the_simplest_is_chosen() -> None:
     """Within five per cent: serial before threads before processes, few workers before many."""
     tried = [trial("process", 200), trial("thread", 195), trial("serial", 100)]
-    choice = judging.choose(tried, alone(), Travel(), 2)
+    choice = judging.choose(tried, alone(), Travel(), 2, None)
     assert (choice.kind, choice.as_good) == ("thread", ("process",))
     tried = [trial("thread", 200, 32), trial("thread", 198, 8), trial("serial", 100)]
-    assert judging.choose(tried, alone(), Travel(), 2).workers == 8
+    assert judging.choose(tried, alone(), Travel(), 2, None).workers == 8
 
 
 def test_confidence_wants_a_steady_and_clear_lead() -> None:
     """High when it is steady and ahead; less for each doubt."""
     tried = [trial("process", 200), trial("thread", 100), trial("serial", 100)]
-    assert judging.choose(tried, alone(), Travel(), 2).confidence == "high"
+    assert judging.choose(tried, alone(), Travel(), 2, None).confidence == "high"
     tried[0].rates = [200, 100]
-    assert judging.choose(tried, alone(), Travel(), 2).confidence == "medium"
+    assert judging.choose(tried, alone(), Travel(), 2, None).confidence == "medium"
     tried[1].rates = []
     tried[2].rates = [190]
-    assert judging.choose(tried, alone(), Travel(), 2).confidence == "low"
+    assert judging.choose(tried, alone(), Travel(), 2, None).confidence == "low"
+
+
+def test_on_a_busy_machine_processor_time_has_a_say() -> None:
+    """Python code for which processes came out a little slower, on cores that were not free."""
+    busy = Alone(10, False, 0.02, 0.01, 0.0, 0.01, 0.02, 0.02)
+    tried = [trial("serial", 50), trial("thread", 52), trial("process", 45)]
+    assert judging.choose(tried, busy, Travel(), 2, True).kind == "process"
+    assert judging.choose(tried, busy, Travel(), 2, False).kind == "thread"
+    quiet = alone(0.02)
+    assert judging.choose(tried, quiet, Travel(), 2, True).kind == "serial"
 
 
 def test_what_failed_is_never_chosen() -> None:
     """However fast it was before."""
     tried = [trial("process", 900, problem="it failed"), trial("serial", 100), trial("thread", 200)]
-    assert judging.choose(tried, alone(), Travel(), 2).kind == "thread"
+    assert judging.choose(tried, alone(), Travel(), 2, None).kind == "thread"
 
 
 def test_large_values_are_not_sent_to_processes() -> None:
@@ -338,20 +357,29 @@ def test_a_plot_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
         plot.check(tmp_path / name)
 
 
+CELLS = [
+    {"executor": "serial", "speedup": 1.0},
+    {"executor": "thread", "speedup": 2.0},
+    {"executor": "process", "speedup": None},
+]
+COMPARISON = {"python": "3", "cores": 2, "rows": [{"title": "a row, or two", "cells": CELLS}] * 2}
+
+
+@pytest.fixture(scope="module", name="matplotlib_is_ready")
+def fixture_matplotlib_is_ready(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let it open its fonts, which it keeps open, before a test counts what is open."""
+    pytest.importorskip("matplotlib")
+    for suffix in ("svg", "png"):
+        plot.draw_comparison(COMPARISON, tmp_path_factory.mktemp("plot") / f"first.{suffix}")
+
+
+@pytest.mark.usefixtures("matplotlib_is_ready")
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_plots_are_drawn(advice: Advice, tmp_path: Path, suffix: str) -> None:
     """An advice, and a comparison with a failed cell."""
-    pytest.importorskip("matplotlib")
     one, two = tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"
     plot.draw_advice(advice, one)
-    cells = [
-        {"executor": "serial", "speedup": 1.0},
-        {"executor": "thread", "speedup": 2.0},
-        {"executor": "process", "speedup": None},
-    ]
-    plot.draw_comparison(
-        {"python": "3", "cores": 2, "rows": [{"title": "a", "cells": cells}] * 2}, two
-    )
+    plot.draw_comparison(COMPARISON, two)
     head = b"<?xml" if suffix == "svg" else b"\x89PNG"
     assert one.read_bytes().startswith(head)
     assert two.read_bytes().startswith(head)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from unifexec.guidance import alone as alone_module
-from unifexec.guidance import hints, judging, machine, telling, travel, trials
+from unifexec.guidance import hints, judging, machine, pair, telling, travel, trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 1000  # of more, the first
 ALONE_SHARE = 0.15  # of the budget, for calls with nothing beside them
+PAIR_SHARE = 0.04  # of the budget, for two at once
 END_SHARE = 0.06  # of the budget, kept for ending the executors
 LOOKED_AT = 5  # samples that are serialised to see what they weigh
 
@@ -112,12 +113,13 @@ def advise(
     weighed = travel.measure_travel(fn, name, record.tried[:LOOKED_AT], record.results)
     record.results.clear()
     field = trials.candidates(alone, weighed, cores, workers)
+    holds_gil = pair.holds_the_gil(fn, record.tried, alone, PAIR_SHARE * budget)
     good = record.tried[: len(inputs)]
     tried = trials.Contest(fn, good, alone, weighed, deadline).hold(field)
-    choice = judging.choose(tried, alone, weighed, cores)
+    choice = judging.choose(tried, alone, weighed, cores, holds_gil)
     if workers is not None and choice.kind != "serial":
         choice = judging.with_workers(choice, workers)
-    reasons = telling.reasons(choice, alone, weighed, tried, record.failed)
+    reasons = telling.reasons(choice, alone, weighed, tried, record.failed, holds_gil)
     return _advice(name, choice, reasons, alone, weighed, tried, begin)
 
 

@@ -157,7 +157,7 @@ def _make_calls(
     fn: Callable[[Any], Any], samples: Sequence[Any], seconds: float, record: Record
 ) -> float:
     """Call until it is enough; seconds spent in the queue of the processor."""
-    begin, queue = time.perf_counter(), _queueing()
+    begin, queue = time.perf_counter(), queueing_seconds()
     position = len(record.tried) + len(record.failed)
     seconds -= sum(record.durations)
     while not record.is_enough(samples, begin, seconds):
@@ -172,14 +172,14 @@ def _make_calls(
         end = time.perf_counter()
         record.note(sample, value, end - start, time.thread_time() - computing)
         del value
-    return _queueing() - queue
+    return queueing_seconds() - queue
 
 
 async def _await_calls(
     fn: Callable[[Any], Awaitable[Any]], samples: Sequence[Any], seconds: float, record: Record
 ) -> float:
     """As `_make_calls`, for coroutines, on the loop of this thread."""
-    begin, queue, position = time.perf_counter(), _queueing(), 0
+    begin, queue, position = time.perf_counter(), queueing_seconds(), 0
     while not record.is_enough(samples, begin, seconds) or not (record.tried or record.failed):
         sample = samples[position % len(samples)]
         position += 1
@@ -192,7 +192,7 @@ async def _await_calls(
         end = time.perf_counter()
         record.note(sample, value, end - start, time.thread_time() - computing)
         del value
-    return _queueing() - queue
+    return queueing_seconds() - queue
 
 
 def _processor_times() -> float:
@@ -201,7 +201,7 @@ def _processor_times() -> float:
     return time.process_time() + times.children_user + times.children_system
 
 
-def _queueing() -> float:
+def queueing_seconds() -> float:
     """Seconds that this thread has waited for a processor; 0.0 where nobody counts them."""
     try:
         return int(SCHEDULER.read_text(encoding="ascii").split()[1]) / 1e9

@@ -21,6 +21,7 @@ CLEAR_LEAD = 1.15  # times the rate of the best other kind
 STEADY = 1.25  # between the two best slices of one candidate
 SIMPLEST_FIRST = ("serial", "async", "thread", "process")  # async is tried for coroutines only
 WORTH_IT = 5.0  # times as long as serialising: a call worth sending, if nothing else is known
+HANDING_OVER = 20e-6  # seconds that a task costs, about
 TINY_SECONDS = 20e-6  # a call shorter than that costs less than sending it
 
 
@@ -44,9 +45,17 @@ class Choice:
     as_good: tuple[str, ...] = ()
 
 
-def choose(trials: Sequence[Trial], alone: Alone, travel: Travel, cores: int) -> Choice:
-    """The simplest of those that did about as well as the best."""
+def choose(
+    trials: Sequence[Trial], alone: Alone, travel: Travel, cores: int, holds_gil: bool | None
+) -> Choice:
+    """The simplest of those that did about as well as the best.
+
+    On a busy machine a rate says as much of the other programs as of the executor: there
+    what should be, by the processor time of a call, has half of the say.
+    """
     able = [trial for trial in trials if trial.rates and not trial.problem]
+    if alone.disturbed and holds_gil is not None:
+        able = [_reckoned(trial, alone, travel, cores, holds_gil) for trial in able]
     measured = {trial.candidate.kind for trial in able}
     if measured <= {"serial"}:
         return guess_from_alone(alone, travel, cores)
@@ -63,6 +72,19 @@ def choose(trials: Sequence[Trial], alone: Alone, travel: Travel, cores: int) ->
         _confidence(chosen, trials, able, alone.disturbed),
         tuple(kind for kind in SIMPLEST_FIRST if kind in others),
     )
+
+
+def _reckoned(trial: Trial, alone: Alone, travel: Travel, cores: int, holds_gil: bool) -> Trial:
+    """The trial with the mean of its rates and what its cores could do if they were ours."""
+    kind, workers = trial.candidate.kind, trial.candidate.workers
+    call = alone.computing + alone.waiting
+    at_once = {"serial": 1, "thread": 1 if holds_gil else min(workers, cores)}
+    if kind in at_once:
+        expected = at_once[kind] / (call + (HANDING_OVER if kind == "thread" else 0.0))
+    else:
+        expected = min(workers, cores) / (call + travel.seconds + HANDING_OVER)
+    rates = [math.sqrt(rate * expected) for rate in trial.rates]
+    return replace(trial, rates=rates)
 
 
 def _simplicity(trial: Trial) -> tuple[int, int, bool]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from unifexec.guidance.trials import Candidate, Trial
 
 WIDTH = 88
-COMPUTES = 0.3  # of a call: from here on it matters whether the GIL is held
-ONE_CORE, MORE_THAN_ONE = 1.1, 1.25  # processor seconds per second, of threads
 VARIES = 5.0  # times the median: then the longest call is worth a word
 WEIGHS = 0.2  # seconds of serialising per second of work
 
@@ -34,11 +32,12 @@ def reasons(
     weighed: Travel,
     tried: Sequence[Trial],
     failed: Sequence[tuple[Any, Exception]],
+    holds_gil: bool | None,
 ) -> list[str]:
     """Why this one, in sentences."""
     return [
         _what_a_call_is(alone),
-        *_how_cores_are_used(alone, tried),
+        *_how_cores_are_used(holds_gil),
         *_what_travelling_costs(alone, weighed),
         *_how_much_calls_vary(alone),
         *_what_was_fastest(choice, tried),
@@ -62,18 +61,11 @@ def _what_a_call_is(alone: Alone) -> str:
     return f"{took}: {share:.0%} of it waits, the rest computes."
 
 
-def _how_cores_are_used(alone: Alone, tried: Sequence[Trial]) -> Iterator[str]:
-    threads = [t for t in tried if t.candidate.kind == "thread" and t.rates]
-    if not threads or alone.waiting_share > 1 - COMPUTES or alone.seconds < judging.TINY_SECONDS:
-        return
-    most = max(threads, key=lambda trial: trial.cores)
-    if most.cores >= MORE_THAN_ONE:
-        yield (
-            f"At once in threads its calls used {most.cores:.1f} cores: it computes in native "
-            "code that releases the GIL."
-        )
-    elif most.cores <= ONE_CORE:
-        yield "At once in threads its calls used no more than one core: it holds the GIL."
+def _how_cores_are_used(holds_gil: bool | None) -> Iterator[str]:
+    if holds_gil is True:
+        yield "Two at once in threads block each other: it holds the GIL while it computes."
+    elif holds_gil is False:
+        yield "Two at once in threads do not block each other: it computes without the GIL."
 
 
 def _what_travelling_costs(alone: Alone, weighed: Travel) -> Iterator[str]:
@@ -137,7 +129,10 @@ def _what_is_doubtful(
     alone: Alone, tried: Sequence[Trial], failed: Sequence[tuple[Any, Exception]]
 ) -> Iterator[str]:
     if alone.disturbed:
-        yield "Other programs used this machine meanwhile: measure again when it is quiet."
+        yield (
+            "Other programs used this machine meanwhile, and the choice leans on processor time "
+            "as much as on what was measured: try again when it is quiet."
+        )
     untried = [t.candidate for t in tried if (t.problem or "").startswith("not tried")]
     if untried:
         names = ", ".join(f"{c.kind} with {_workers(c.workers)}" for c in untried)

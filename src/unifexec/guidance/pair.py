@@ -1,0 +1,65 @@
+"""Two at once: does a function hold the GIL while it computes?
+
+Two threads call it side by side. A thread's time is computing, waiting in the queue of the
+processor (other programs, told by Linux), or being blocked. Whoever shares a lock with its
+twin is blocked half of the time, however busy the machine is.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from unifexec import create_executor
+from unifexec.guidance.alone import queueing_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from unifexec.guidance.alone import Alone
+
+HOLDS, RELEASES = 0.3, 0.15  # of the time, more than alone: blocked by the twin; or hardly
+LEAST_SECONDS = 0.05  # for several turns of the GIL, of 5 ms each
+LEAST_COMPUTING = 0.02  # seconds of each twin; less shows nothing
+PATIENCE = 3.0  # times as long as planned, on a machine too busy to give them that
+
+
+def holds_the_gil(
+    fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone, seconds: float
+) -> bool | None:
+    """Whether one of two threads that call it is blocked while the other computes.
+
+    Takes about so many seconds, and one call at least. None if it cannot be told: the
+    function hardly computes, computes elsewhere, is a coroutine, or does some of both.
+    """
+    if alone.coroutine or alone.mostly_elsewhere or alone.waiting_share > 0.7:
+        return None
+    if alone.seconds > seconds:
+        return None
+    with create_executor("thread", max_workers=2) as executor:
+        until = time.perf_counter() + max(seconds, LEAST_SECONDS)
+        twins = [executor.submit(_call_until, fn, samples, until) for _ in range(2)]
+        try:
+            spent = executor.gather(*twins).result()
+        except Exception:  # it works alone, and not beside itself
+            return None
+    computing = sum(each[0] for each in spent)
+    blocked = sum(each[1] for each in spent)
+    more = blocked / max(blocked + computing, 1e-9) - alone.waiting_share
+    return True if more > HOLDS else False if more < RELEASES else None
+
+
+def _call_until(
+    fn: Callable[[Any], Any], samples: Sequence[Any], until: float
+) -> tuple[float, float]:
+    """Call until then; seconds of this thread spent computing, and blocked."""
+    computing, queueing, begin = time.thread_time(), queueing_seconds(), time.perf_counter()
+    position = 0
+    while time.perf_counter() < until or time.thread_time() - computing < LEAST_COMPUTING:
+        fn(samples[position % len(samples)])
+        position += 1
+        if time.perf_counter() > until + PATIENCE * (until - begin):
+            break
+    taken = time.perf_counter() - begin
+    computing = time.thread_time() - computing
+    return computing, max(0.0, taken - computing - (queueing_seconds() - queueing))
