@@ -68,33 +68,52 @@ class Alone:
         return self.queueing > DISTURBING * self.computing and self.waiting_share < 0.9
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """The clocks around a call, all of them those of this thread or process, in seconds."""
+
+    wall: float
+    computing: float
+    queueing: float
+
+    @staticmethod
+    def now() -> Clocks:
+        """Read them; the clock on the wall last, for it is the one that shows small things."""
+        queueing, computing = queueing_seconds(), time.thread_time()
+        return Clocks(time.perf_counter(), computing, queueing)
+
+    def since(self) -> Clocks:
+        """What has passed; the clock on the wall is read first."""
+        wall, computing = time.perf_counter(), time.thread_time()
+        return Clocks(
+            wall - self.wall, computing - self.computing, queueing_seconds() - self.queueing
+        )
+
+
 @dataclass
 class Record:
-    """What was seen so far: durations, results, samples that work, and those that do not."""
+    """What was seen so far: calls, results, samples that work, and those that do not."""
 
-    durations: list[float] = field(default_factory=list)
-    computing: float = 0.0
+    calls: list[Clocks] = field(default_factory=list)
     tried: list[Any] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     failed: list[tuple[Any, Exception]] = field(default_factory=list)
+    elsewhere: float = 0.0
 
-    def note(self, sample: Any, result: Any, seconds: float, computing: float) -> None:
-        """A call that gave a result; the first one is not counted, since it may import."""
-        first = len(self.tried) == 1 and not self.durations[1:]
-        if first:
-            self.durations.clear()
-            self.computing = 0.0
-        self.durations.append(seconds)
-        self.computing += computing
+    def note(self, sample: Any, result: Any, call: Clocks) -> None:
+        """A call that gave a result."""
+        self.calls.append(call)
         self.tried.append(sample)
         if len(self.results) < KEPT_RESULTS:
             self.results.append(result)
 
     def is_enough(self, samples: Sequence[Any], begin: float, seconds: float) -> bool:
         """Whether to end: the time is over, or more calls would teach nothing."""
-        calls = len(self.tried) + len(self.failed)
-        all_failed = calls >= len(samples) and not self.tried
-        return time.perf_counter() - begin > seconds or calls >= MOST_CALLS or all_failed
+        made = len(self.tried) + len(self.failed)
+        if made == 0:
+            return False
+        all_failed = made >= len(samples) and not self.tried
+        return time.perf_counter() - begin > seconds or made >= MOST_CALLS or all_failed
 
 
 def measure_alone(
@@ -106,99 +125,84 @@ def measure_alone(
         RuntimeError: every sample failed; the cause is what the first one raised.
     """
     record = Record()
-    before = _processor_times()
-    coroutine = _first_call(fn, samples, record)
+    coroutine = _make_calls(fn, samples, seconds, record)
     if coroutine:
         with create_executor("serial") as executor:
-            queueing = executor.submit(_await_calls, fn, samples, seconds, record).result()
-    else:
-        queueing = _make_calls(fn, samples, seconds, record)
+            executor.submit(_await_calls, fn, samples, seconds, record).result()
     if not record.tried:
         sample, error = record.failed[0]
         raise RuntimeError(
             f"{_name(fn)} failed on every sample; on {_shown(sample)} it raised "
             f"{type(error).__name__}: {error}. Give samples that it can handle."
         ) from error
-    calls = len(record.durations)
-    spent = _processor_times() - before
-    used_here = record.computing if not coroutine else spent
-    alone = Alone(
-        calls=calls,
+    return _summary(record, coroutine), record
+
+
+def _summary(record: Record, coroutine: bool) -> Alone:
+    """The averages; without the first call, which may import something, if there are others."""
+    calls = record.calls[1:] or record.calls
+    durations = [call.wall for call in calls]
+    return Alone(
+        calls=len(calls),
         coroutine=coroutine,
-        seconds=statistics.fmean(record.durations),
-        computing=record.computing / calls,
-        elsewhere=max(0.0, spent - used_here) / max(1, len(record.tried)),
-        queueing=queueing / calls,
-        median=statistics.median(record.durations),
-        longest=max(record.durations),
+        seconds=statistics.fmean(durations),
+        computing=statistics.fmean(call.computing for call in calls),
+        elsewhere=record.elsewhere / len(record.calls),
+        queueing=statistics.fmean(call.queueing for call in calls),
+        median=statistics.median(durations),
+        longest=max(durations),
     )
-    return alone, record
-
-
-def _first_call(fn: Callable[[Any], Any], samples: Sequence[Any], record: Record) -> bool:
-    """Make the first call that works; whether its result has to be awaited."""
-    for sample in samples:
-        begin, computing = time.perf_counter(), time.thread_time()
-        try:
-            value = fn(sample)
-        except Exception as error:
-            record.failed.append((sample, error))
-            continue
-        if inspect.isawaitable(value):
-            if inspect.iscoroutine(value):
-                value.close()  # it is called again where it can be awaited
-            return True
-        record.note(sample, value, time.perf_counter() - begin, time.thread_time() - computing)
-        return False
-    return False
 
 
 def _make_calls(
     fn: Callable[[Any], Any], samples: Sequence[Any], seconds: float, record: Record
-) -> float:
-    """Call until it is enough; seconds spent in the queue of the processor."""
-    begin, queue = time.perf_counter(), queueing_seconds()
-    position = len(record.tried) + len(record.failed)
-    seconds -= sum(record.durations)
+) -> bool:
+    """Call until it is enough; True, at once, if what a call gives has to be awaited."""
+    begin, position, other = time.perf_counter(), 0, _spent_elsewhere()
     while not record.is_enough(samples, begin, seconds):
         sample = samples[position % len(samples)]
         position += 1
-        computing, start = time.thread_time(), time.perf_counter()
+        clocks = Clocks.now()
         try:
             value = fn(sample)
         except Exception as error:
             record.failed.append((sample, error))
             continue
-        end = time.perf_counter()
-        record.note(sample, value, end - start, time.thread_time() - computing)
-        del value
-    return queueing_seconds() - queue
+        call = clocks.since()
+        if not record.tried and inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()  # it is called again where it can be awaited
+            return True
+        record.note(sample, value, call)
+        del value  # the next result must find the room that this one takes
+    record.elsewhere = max(0.0, _spent_elsewhere() - other)
+    return False
 
 
 async def _await_calls(
     fn: Callable[[Any], Awaitable[Any]], samples: Sequence[Any], seconds: float, record: Record
-) -> float:
+) -> None:
     """As `_make_calls`, for coroutines, on the loop of this thread."""
-    begin, queue, position = time.perf_counter(), queueing_seconds(), 0
-    while not record.is_enough(samples, begin, seconds) or not (record.tried or record.failed):
+    begin, position, other = time.perf_counter(), 0, _spent_elsewhere()
+    while not record.is_enough(samples, begin, seconds):
         sample = samples[position % len(samples)]
         position += 1
-        computing, start = time.thread_time(), time.perf_counter()
+        clocks = Clocks.now()
         try:
             value = await fn(sample)
         except Exception as error:
             record.failed.append((sample, error))
             continue
-        end = time.perf_counter()
-        record.note(sample, value, end - start, time.thread_time() - computing)
+        record.note(sample, value, clocks.since())
         del value
-    return queueing_seconds() - queue
+    record.elsewhere = max(0.0, _spent_elsewhere() - other)
 
 
-def _processor_times() -> float:
-    """Processor seconds of this process and of its children that have ended."""
+def _spent_elsewhere() -> float:
+    """Processor seconds of all other threads of this process, and of children that ended."""
     times = os.times()
-    return time.process_time() + times.children_user + times.children_system
+    children = times.children_user + times.children_system
+    return time.process_time() - time.thread_time() + children
 
 
 def queueing_seconds() -> float:

@@ -67,14 +67,15 @@ def draw_comparison(data: dict[str, Any], path: Path) -> None:
     """
     check(path)
     rows = data["rows"]
-    kinds = [cell["executor"] for cell in rows[0]["cells"]] if rows else []
+    kinds = [cell["executor"] for cell in rows[0]["cells"][1:]] if rows else []
     figure = _figure(8, 1.5 + 0.9 * len(rows))
     axes = figure.add_subplot()
     height = 0.8 / max(1, len(kinds))
     for number, kind in enumerate(kinds):
         speedups = [_speedup(row, kind) for row in rows]
         places = [row + number * height for row in range(len(rows))]
-        bars = axes.barh(places, speedups, height, label=kind, color=COLOURS.get(kind))
+        lengths = [value - 1.0 for value in speedups]  # from the line at 1.0, either way
+        bars = axes.barh(places, lengths, height, 1.0, label=kind, color=COLOURS.get(kind))
         axes.bar_label(bars, [f"{value:.3g}" for value in speedups], padding=3, fontsize=8)
     axes.set_yticks(
         [row + height * (len(kinds) - 1) / 2 for row in range(len(rows))],
@@ -82,18 +83,19 @@ def draw_comparison(data: dict[str, Any], path: Path) -> None:
     )
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.margins(x=0.12)
-    axes.set_xlabel("times as fast as serial (logarithmic)")
+    axes.set_xlabel("times as fast as serial, on a logarithmic scale")
     axes.set_title(f"Python {data['python']}, {data['cores']} cores")
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=max(1, len(kinds)))
     figure.savefig(path)
 
 
 def _speedup(row: dict[str, Any], kind: str) -> float:
-    """That of one executor; 0.0, which draws nothing, where it failed."""
+    """That of one executor; 1.0, which draws nothing, where it failed."""
     found = (cell["speedup"] for cell in row["cells"] if cell["executor"] == kind)
-    return next(found, None) or 0.0
+    return next(found, None) or 1.0
 
 
 def _bar_name(candidate: Any) -> str:
@@ -109,6 +111,8 @@ def _figure(width: float, height: float) -> Any:
     """A figure that needs no display."""
     try:
         module = import_module("matplotlib.figure")
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
         raise ImportError(CURE) from error
     return module.Figure(figsize=(width, height), layout="constrained")

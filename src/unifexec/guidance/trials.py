@@ -35,6 +35,8 @@ LEAST_SLICES = 2  # for every candidate, however slow
 ENOUGH_SLICES = 4  # for a candidate that nobody comes close to
 BEHIND = 0.6  # of the best rate: slower candidates get no more turns
 MOST_BYTES = 1 << 28  # of inputs and results under way at once
+SCARCE_SECONDS = 0.1  # a call: of such calls few can be made
+LONG_SECONDS = 0.001  # a call: our looks at the clock are nothing beside it
 SMALL_VALUE = 1 << 20  # bytes: of such values a map may hold many
 
 
@@ -55,8 +57,6 @@ class Trial:
         candidate: which.
         rates: calls per second, of each slice.
         calls: of all slices together.
-        cores: processor seconds per second of this process, in the best slice. What worker
-            processes use is not in it.
         start: seconds until its workers ran.
         problem: why it was not tried, or how it failed; None if all is well.
     """
@@ -64,7 +64,6 @@ class Trial:
     candidate: Candidate
     rates: list[float] = field(default_factory=list)
     calls: int = 0
-    cores: float = 0.0
     start: float = 0.0
     problem: str | None = None
 
@@ -76,6 +75,8 @@ class Trial:
 
 def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) -> list[Candidate]:
     """What is worth trying; first what starts at once.
+
+    Or what is most likely, where calls are so long that there may be time for little.
 
     Arguments:
         alone, travel: what was measured before.
@@ -94,7 +95,10 @@ def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) ->
     if alone.coroutine:
         counts = [workers] if workers else [MOST_COROUTINES, FEW_COROUTINES]
         loops = [Candidate("async", n) for n in counts]
-    return [Candidate("serial", 1), *loops, *threads, *processes]
+    serial = Candidate("serial", 1)
+    if alone.waiting_share < 0.5 and alone.seconds > SCARCE_SECONDS:
+        return [serial, *processes, *threads, *loops]
+    return [serial, *loops, *threads, *processes]
 
 
 def _thread_counts(alone: Alone, cores: int, waits: bool, workers: int | None) -> list[int]:
@@ -158,7 +162,7 @@ class Attempt:
     def run(self, calls: int, deadline: float, buffersize: int | None) -> None:
         """Make so many calls, or as many as there is time for; note their rate."""
         inputs = itertools.islice(self._inputs, calls)
-        computing, begin = time.process_time(), time.perf_counter()
+        begin = time.perf_counter()
         done = (
             self._loop(inputs, deadline)
             if self.is_plain_loop
@@ -168,8 +172,6 @@ class Attempt:
         if done and seconds > 0:
             self.trial.rates.append(done / seconds)
             self.trial.calls += done
-            if self.trial.rates[-1] == self.trial.rate:
-                self.trial.cores = (time.process_time() - computing) / seconds
 
     def _loop(self, inputs: Iterator[Any], deadline: float) -> int:
         """Call in pieces, and look at the clock between them."""
@@ -236,10 +238,19 @@ class Contest:
         """Start a candidate, and find out how many calls fill a slice."""
         candidate = attempt.trial.candidate
         calls = self._first_calls(candidate)
-        if START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
+        if candidate.kind == "serial" and self._alone.seconds > LONG_SECONDS:
+            self._adopt(attempt, slice_seconds)
+        elif START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
             attempt.trial.problem = "not tried: there was no time left"
         else:
             self._guarded(attempt, self._grow, calls, slice_seconds)
+
+    def _adopt(self, attempt: Attempt, slice_seconds: float) -> None:
+        """Serial calls were made already, when the function was alone."""
+        attempt.start(self._deadline)
+        attempt.trial.rates.append(1 / self._alone.seconds)
+        attempt.trial.calls = self._alone.calls
+        attempt.slice_calls = max(1, int(slice_seconds / self._alone.seconds))
 
     def take_turns(self, attempts: Sequence[Attempt], turns: int, behind: float) -> None:
         """A slice for each that is close to the best, again and again, until the deadline.
@@ -269,11 +280,11 @@ class Contest:
         return self._deadline - time.monotonic()
 
     def _expected(self, candidate: Candidate, calls: int) -> float:
-        """Seconds that so many calls may take, if nothing but their waiting overlaps."""
-        alone = self._alone
-        busy = max(alone.seconds - alone.waiting, 0.0) * calls
-        waves = math.ceil(calls / candidate.workers)
-        return busy + waves * alone.waiting
+        """Seconds for so many calls: their waiting overlaps, in processes the rest too."""
+        alone, waves = self._alone, math.ceil(calls / candidate.workers)
+        if candidate.kind == "process":
+            return waves * alone.seconds
+        return calls * max(alone.seconds - alone.waiting, 0.0) + waves * alone.waiting
 
     def _grow(self, attempt: Attempt, calls: int, slice_seconds: float) -> None:
         """More and more calls, until a slice is long enough; the first run does not count.
