@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from examples.fetch_data import fetch_data
 
+from examples.fetch_data import fetch_data
 from unifexec.__main__ import main
 from unifexec.compare import measure, report, server, work
 
