@@ -105,6 +105,7 @@ def types(session: nox.Session) -> None:
     places = ["src", "tests/typing"]
     session.run("mypy", *places, "benchmarks")
     session.run("pyright", *places)
+    session.run("pyright", "--verifytypes", "unifexec", "--ignoreexternal")
 
 
 @nox.session

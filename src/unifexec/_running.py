@@ -48,10 +48,10 @@ class CurrentTask:
     __slots__ = ("_place", "_waits", "index", "name", "stop_requested", "worker")
 
     def __init__(self, name: str, index: int, worker: int, place: Place | None = None) -> None:
-        self.name = name
-        self.index = index
-        self.worker = worker
-        self.stop_requested = False
+        self.name: str = name
+        self.index: int = index
+        self.worker: int = worker
+        self.stop_requested: bool = False
         self._place = place
         self._waits = 0  # a coroutine may wait at several points at once
 

@@ -95,10 +95,10 @@ class Setup:
         if not isinstance(initargs, (tuple, list)):
             raise TypeError(f"initargs must be a tuple, got {initargs!r}")
         check_choice("async_backend", async_backend, ("asyncio", "trio"))
-        self.initializer = initializer
-        self.initargs = tuple(initargs)
-        self.finalizer = finalizer
-        self.async_backend = async_backend
+        self.initializer: Callable[..., object] | None = initializer
+        self.initargs: tuple[Any, ...] = tuple(initargs)
+        self.finalizer: Callable[[], object] | None = finalizer
+        self.async_backend: str = async_backend
 
     def initialize(self) -> None:
         """Run the initializer, in the worker."""
@@ -141,11 +141,11 @@ class Room:
     batches = True
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
-        self.max_workers = limits.max_workers
+        self.max_workers: int = limits.max_workers
         self.setup = setup
-        self.dispatch = Dispatch(limits)
-        self.closing = False  # the verbs accept nothing more
-        self.closed = False  # nothing is left
+        self.dispatch: Dispatch = Dispatch(limits)
+        self.closing: bool = False  # the verbs accept nothing more
+        self.closed: bool = False  # nothing is left
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._maps: dict[MapRun, None] = {}  # those that may still pull
         self._watchers: list[Callable[[], object]] = []

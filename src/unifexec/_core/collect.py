@@ -108,8 +108,8 @@ class MapRun:
         self._ended = False  # nothing more will be submitted
         self._finishing = False  # a close waits for all of it
         self.started = False  # somebody asked for a result
-        self.truncated = False  # the executor closed before all inputs were pulled
-        self.unreadable = False  # nobody can ask for results any more
+        self.truncated: bool = False  # the executor closed before all inputs were pulled
+        self.unreadable: bool = False  # nobody can ask for results any more
 
     # -- pulling: in a caller's thread (L5, L7) --
 

@@ -87,16 +87,16 @@ class Batch:
         *,
         single: bool = False,
     ) -> None:
-        self.sink = sink
-        self.work = work  # what the backend needs to know; nothing of it is read here
-        self.items = items
-        self.options = options
-        self.name = name
-        self.first = first
-        self.single = single  # a task of its own, that may be bundled with others
-        self.deaths = 0  # how often a worker died of its first item
-        self.near_deaths = 0  # how often one died with it, and had not touched it
-        self.doomed = False  # a task that was aborted before its turn came
+        self.sink: Sink = sink
+        self.work: Any = work  # what the backend needs to know; nothing of it is read here
+        self.items: list[Any] = items
+        self.options: Options = options
+        self.name: str = name
+        self.first: int = first
+        self.single: bool = single  # a task of its own, that may be bundled with others
+        self.deaths: int = 0  # how often a worker died of its first item
+        self.near_deaths: int = 0  # how often one died with it, and had not touched it
+        self.doomed: bool = False  # a task that was aborted before its turn came
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
@@ -193,13 +193,13 @@ class Worker:
     )  # fmt: skip
 
     def __init__(self, number: int, index: int) -> None:
-        self.number = number  # never used twice
-        self.index = index  # from 0, reused by its replacement
-        self.ready = False
-        self.stopping = False
+        self.number: int = number  # never used twice
+        self.index: int = index  # from 0, reused by its replacement
+        self.ready: bool = False
+        self.stopping: bool = False
         self.runs: list[Run] = []
-        self.tasks = 0
-        self.busy_seconds = 0.0
+        self.tasks: int = 0
+        self.busy_seconds: float = 0.0
         self.carried: Any = None  # the backend's own notes; nothing of them is read here
 
 
@@ -217,11 +217,11 @@ class Limits:
         max_tasks_per_child: int | None = None,
         idle_timeout: float | None = None,
     ) -> None:
-        self.max_workers = max_workers
-        self.grace = grace
-        self.max_abandoned = max_abandoned
-        self.max_tasks_per_child = max_tasks_per_child
-        self.idle_timeout = idle_timeout
+        self.max_workers: int = max_workers
+        self.grace: float = grace
+        self.max_abandoned: int | None = max_abandoned
+        self.max_tasks_per_child: int | None = max_tasks_per_child
+        self.idle_timeout: float | None = idle_timeout
 
 
 class Dispatch:
@@ -233,16 +233,18 @@ class Dispatch:
         self.workers: dict[int, Worker] = {}
         self.idle: list[Worker] = []
         self.runs: dict[int, Run] = {}
-        self.active = 0  # runs that hold a place
+        self.active: int = 0  # runs that hold a place
         self.returning: deque[Run] = deque()  # they waited, and want a place again
         self.sources: set[Sink] = set()  # maps that may still submit
-        self.closing = False
+        self.closing: bool = False
         self._cancelling = False  # closing, and what has not started shall not
         self._aborting = False  # and what has started shall stop
-        self.ended = False
+        self.ended: bool = False
         self.broken: BaseException | None = None  # what the initializer failed with
         self.abandoned: set[int] = set()  # runs that were given up and still go on
-        self.done = self.failed = self.lost = 0
+        self.done: int = 0
+        self.failed: int = 0
+        self.lost: int = 0
         self._actions: list[Action] = []
         self._deadlines: list[tuple[float, int, str, int, int]] = []
         self._numbers = 0

@@ -125,7 +125,7 @@ class Attempt:
     def __init__(
         self, candidate: Candidate, fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone
     ) -> None:
-        self.trial = Trial(candidate)
+        self.trial: Trial = Trial(candidate)
         self._fn = fn
         self._inputs: Iterator[Any] = itertools.cycle(samples)
         self._alone = alone

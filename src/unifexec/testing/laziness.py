@@ -20,8 +20,8 @@ class Counted:
     """Inputs that count how many were pulled, and by which threads."""
 
     def __init__(self, inputs: Any) -> None:
-        self.inputs = iter(inputs)
-        self.pulled = 0
+        self.inputs: Any = iter(inputs)
+        self.pulled: int = 0
         self.threads: set[int] = set()
 
     def __iter__(self) -> Iterator[Any]:

@@ -29,7 +29,8 @@ class NeverEqual:
     def __eq__(self, other: object) -> bool:
         raise RuntimeError("do not compare")
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        raise TypeError("unhashable type: 'NeverEqual'")
 
     def __bool__(self) -> bool:
         raise RuntimeError("do not ask")
