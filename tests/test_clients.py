@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +43,19 @@ class TestClients:
             assert concurrent.futures.wait([pending], 20).done == {pending}
             tasks.touch(str(tmp_path), "go")
             assert blocker.result(20) == "go"
+
+    def test_as_completed_while_tasks_settle(self, ex: Any) -> None:
+        """No task is seen twice or never, wherever its settling is just then."""
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for _ in range(100):
+                members = [ex.submit(tasks.double, x) for x in range(20)]
+                assert len(list(concurrent.futures.as_completed(members, 20))) == 20
+                members = [ex.submit(tasks.double, x) for x in range(20)]
+                assert len(concurrent.futures.wait(members, 20).done) == 20
+        finally:
+            sys.setswitchinterval(before)
 
     def test_as_completed(self, ex: Any) -> None:
         """``as_completed`` yields each task once."""

@@ -118,7 +118,8 @@ def test_a_task_that_nobody_waits_for_by_the_standard_library_has_no_condition()
     with ThreadExecutor(1) as executor:
         task = executor.submit(nothing)
         task.result()
-        assert "_made_condition" not in task.__dict__
+        made = [value for value in vars(task).values() if isinstance(value, threading.Condition)]
+        assert made == []
 
 
 def test_bundles_are_only_for_what_waits() -> None:

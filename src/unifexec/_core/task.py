@@ -51,6 +51,9 @@ if TYPE_CHECKING:
             """Run users' callbacks, away from our own work."""
 
 
+_NOT_WANTED: Any = object()  # a task settled, and nobody had asked for its condition
+
+
 class Task(Future["R"]):
     """A ``concurrent.futures.Future`` that can also be awaited, under asyncio and trio.
 
@@ -115,38 +118,33 @@ class Task(Future["R"]):
             return
         if self._take_token() and isinstance(getattr(outcome, "error", None), TaskCancelledError):
             self._cancel_won = True  # it was cancelled for us, by a close: say so as `cancel` does
-        if self._cancel_won:
-            self._state = "CANCELLED_AND_NOTIFIED"
-        else:
-            if isinstance(outcome, Success):
-                self._result = outcome.value
-            else:
-                self._exception = outcome.error
-            self._state = "FINISHED"
         self._outcome = outcome
+        condition = self.__dict__.setdefault("_made_condition", _NOT_WANTED)
+        if condition is _NOT_WANTED:
+            self._publish()
+        else:
+            self._publish_under(condition)
         if self._watchers:
             self._tell()
-        if "_made_condition" in self.__dict__:
-            self._tell_waiters(self._condition)
         if self._callbacks:
             self._home.call_back(self._take_callbacks())
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
-        """What the standard library's `wait` and `as_completed` hold and wait for.
+    def _publish(self) -> None:
+        """Set what the standard library looks at. Whoever does it, does the same."""
+        outcome = self._outcome
+        if self._cancel_won:
+            self._state = "CANCELLED_AND_NOTIFIED"
+            return
+        if isinstance(outcome, Success):
+            self._result = outcome.value
+        elif outcome is not None:
+            self._exception = outcome.error
+        self._state = "FINISHED"
 
-        Most tasks are never waited for in this way, so it is made when it is asked for:
-        1. the waiter makes it, 2. looks at the state, 3. adds itself to the waiters;
-        a. `settle` sets the state, b. looks for a condition, c. tells the waiters under it.
-        If a. comes before 2. the waiter sees it; if not, b. comes after 1., and c. waits for 3.
-        """
-        made: threading.Condition | None = self.__dict__.get("_made_condition")
-        if made is None:  # a signal handler may be first, even now: `setdefault` is atomic
-            made = self.__dict__.setdefault("_made_condition", threading.Condition())
-        return made
-
-    def _tell_waiters(self, condition: threading.Condition) -> None:
+    def _publish_under(self, condition: threading.Condition) -> None:
+        """Set it, and tell those who wait for it; all at once, as they see it."""
         with condition:
+            self._publish()
             for waiter in self._waiters:
                 if self._cancel_won:
                     waiter.add_cancelled(self)
@@ -155,6 +153,24 @@ class Task(Future["R"]):
                 else:
                     waiter.add_result(self)
             condition.notify_all()
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        """What the standard library's `wait` and `as_completed` hold and wait for.
+
+        Most tasks are never waited for in this way, so it is made when it is asked for.
+        Whoever comes first decides, by ``setdefault``, which is atomic: if that is a waiter,
+        `settle` does its work under the condition; if it is `settle`, there is nobody to
+        tell, and a waiter that comes now must find the work done: so it does it, too.
+        """
+        made = self.__dict__.get("_made_condition")
+        if made is None:
+            made = self.__dict__.setdefault("_made_condition", threading.Condition())
+        if made is _NOT_WANTED:
+            self._publish()
+            made = self.__dict__.setdefault("_late_condition", threading.Condition())
+        condition: threading.Condition = made
+        return condition
 
     def _take_callbacks(self) -> list[Callable[[], object]]:
         """Those that nobody else has taken: whoever takes one calls it."""
