@@ -6,9 +6,9 @@ import inspect
 from typing import TYPE_CHECKING
 
 import pytest
-
 from benchmarks.advice.__main__ import Result, line, score, why
 from benchmarks.advice.functions import CASES, Case, Place
+
 from unifexec import create_executor
 from unifexec.compare import server
 from unifexec.guidance import advise
@@ -47,8 +47,10 @@ def test_a_pick_within_ten_per_cent_is_right() -> None:
     """And a miss says what the advice saw."""
     advice = advise(CASES["add_one"].fn, [1], budget=0.2)
     serial, thread = Candidate("serial", 1), Candidate("thread", 2)
-    right = Result(CASES["add_one"], advice, {serial: 91.0, thread: 100.0})
-    wrong = Result(CASES["add_one"], advice, {serial: 80.0, thread: 100.0})
+    right = Result(CASES["add_one"], advice, {serial: [91.0], thread: [100.0]})
+    wrong = Result(CASES["add_one"], advice, {serial: [80.0] * 5, thread: [100.0] * 5})
+    unclear = Result(CASES["add_one"], advice, {serial: [80.0, 70.0], thread: [60.0, 100.0]})
     assert (right.is_right, wrong.is_right, score([right, wrong])) == (True, False, 0.5)
     assert line(wrong).startswith("MISS    80%  add_one")
+    assert line(unclear).startswith("miss?   80%  add_one")
     assert "advice saw" in why(wrong)

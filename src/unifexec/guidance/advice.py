@@ -116,7 +116,8 @@ def advise(
     holds_gil = pair.holds_the_gil(fn, record.tried, alone, PAIR_SHARE * budget)
     good = record.tried[: len(inputs)]
     tried = trials.Contest(fn, good, alone, weighed, deadline).hold(field)
-    choice = judging.choose(tried, alone, weighed, cores, holds_gil)
+    assumed = machine.has_gil() if alone.coroutine and alone.waiting_share < 0.5 else holds_gil
+    choice = judging.choose(tried, alone, weighed, cores, assumed)
     if workers is not None and choice.kind != "serial":
         choice = judging.with_workers(choice, workers)
     reasons = telling.reasons(choice, alone, weighed, tried, record.failed, holds_gil)

@@ -78,9 +78,9 @@ def _reckoned(trial: Trial, alone: Alone, travel: Travel, cores: int, holds_gil:
     """The trial with the mean of its rates and what its cores could do if they were ours."""
     kind, workers = trial.candidate.kind, trial.candidate.workers
     call = alone.computing + alone.waiting
-    at_once = {"serial": 1, "thread": 1 if holds_gil else min(workers, cores)}
+    at_once = {"serial": 1, "async": 1, "thread": 1 if holds_gil else min(workers, cores)}
     if kind in at_once:
-        expected = at_once[kind] / (call + (HANDING_OVER if kind == "thread" else 0.0))
+        expected = at_once[kind] / (call + (0.0 if kind == "serial" else HANDING_OVER))
     else:
         expected = min(workers, cores) / (call + travel.seconds + HANDING_OVER)
     rates = [math.sqrt(rate * expected) for rate in trial.rates]

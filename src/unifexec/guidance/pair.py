@@ -32,9 +32,9 @@ def holds_the_gil(
     Takes about so many seconds, and one call at least. None if it cannot be told: the
     function hardly computes, computes elsewhere, is a coroutine, or does some of both.
     """
-    if alone.coroutine or alone.mostly_elsewhere or alone.waiting_share > 0.7:
+    if alone.coroutine or alone.mostly_elsewhere:
         return None
-    if alone.seconds > seconds:
+    if alone.waiting_share > 0.7 or alone.seconds > seconds:
         return None
     with create_executor("thread", max_workers=2) as executor:
         until = time.perf_counter() + max(seconds, LEAST_SECONDS)

@@ -26,7 +26,7 @@ MOST_THREADS = 32  # as many as a thread executor has by default on large machin
 MOST_COROUTINES = 1000  # as many as an async executor has by default
 FEW_COROUTINES = 100
 PROCESSES_PER_CORE = 4  # at most, for tasks that also wait
-START_SECONDS = {"serial": 0.0, "thread": 0.01, "process": 0.25, "async": 0.02}  # a first guess
+PROCESS_SECONDS = 0.1  # to start a worker process: a first guess
 CHUNK_SECONDS = 0.01  # work per chunk, where one is tried against the default
 SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
 SLICES = 4  # that fit into the share of a candidate
@@ -110,11 +110,14 @@ def _thread_counts(alone: Alone, cores: int, waits: bool, workers: int | None) -
 
 
 def _process_counts(alone: Alone, cores: int, workers: int | None) -> list[int]:
-    """One for each core; more where tasks leave a core idle part of the time."""
+    """One for each core; more where tasks leave a core idle part of the time.
+
+    Also where they only wait: what they wait for may be a lock of their own process.
+    """
     if workers:
         return [workers]
-    if 0.2 < alone.waiting_share < 0.98:
-        wanted = math.ceil(cores / (1 - alone.waiting_share))
+    if alone.waiting_share > 0.2:
+        wanted = math.ceil(cores / max(1 - alone.waiting_share, 0.01))
         return sorted({cores, min(wanted, PROCESSES_PER_CORE * cores)}, reverse=True)
     return [cores]
 
@@ -240,7 +243,7 @@ class Contest:
         calls = self._first_calls(candidate)
         if candidate.kind == "serial" and self._alone.seconds > LONG_SECONDS:
             self._adopt(attempt, slice_seconds)
-        elif START_SECONDS[candidate.kind] + self._expected(candidate, calls) > self._left():
+        elif _start_seconds(candidate) + self._expected(candidate, calls) > self._left():
             attempt.trial.problem = "not tried: there was no time left"
         else:
             self._guarded(attempt, self._grow, calls, slice_seconds)
@@ -322,6 +325,10 @@ class Contest:
     def _run(self, attempt: Attempt, calls: int) -> None:
         buffersize = None if self._small else 2 * attempt.trial.candidate.workers
         attempt.run(calls, self._deadline, buffersize)
+
+
+def _start_seconds(candidate: Candidate) -> float:
+    return candidate.workers * PROCESS_SECONDS if candidate.kind == "process" else 0.0
 
 
 def _close_to_the_best(attempts: Sequence[Attempt], behind: float) -> list[Attempt]:
