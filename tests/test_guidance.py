@@ -229,7 +229,7 @@ def test_an_executor_that_fails_is_not_chosen() -> None:
     """What works here and not in another process is said, and processes are not advised."""
     import os
 
-    advice = advise(functions.fails_elsewhere, [os.getpid()], budget=SHORT)
+    advice = advise(functions.fails_elsewhere, [os.getpid()], budget=4.0)
     assert advice.executor != "process"
     assert any("Process failed: LookupError: not at home" in r for r in advice.reasons)
 
@@ -316,7 +316,7 @@ def test_the_cores_are_those_an_executor_uses() -> None:
 @pytest.fixture(scope="module", name="advice")
 def fixture_advice() -> Advice:
     """Return an advice on a function that waits."""
-    return advise(functions.sleep, [0.002], budget=0.5)
+    return advise(functions.sleep, [0.01], budget=SHORT)
 
 
 def test_the_text_is_readable(advice: Advice) -> None:
@@ -337,7 +337,7 @@ def test_the_json_has_the_same(advice: Advice) -> None:
     data = json.loads(advice.to_json())
     assert set(data) == set(Advice.__dataclass_fields__)
     assert (data["executor"], data["workers"]) == (advice.executor, advice.workers)
-    assert [t["executor"] for t in data["trials"] if t["chosen"]] == ["thread"]
+    assert [t["executor"] for t in data["trials"] if t["chosen"]] == [advice.executor]
 
 
 def test_without_matplotlib_the_cure_is_named(

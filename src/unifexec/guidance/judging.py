@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from unifexec.guidance.trials import FEW_COROUTINES, MOST_COROUTINES, MOST_THREADS
+from unifexec.guidance.trials import (
+    COULD_NOT_WIN,
+    FEW_COROUTINES,
+    MOST_COROUTINES,
+    MOST_THREADS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +106,7 @@ def _confidence(chosen: Trial, trials: Sequence[Trial], able: Sequence[Trial], b
     rival = max(
         (each.rate for each in able if each.candidate.kind != chosen.candidate.kind), default=0.0
     )
-    all_tried = all(trial.rates for trial in trials)
+    all_tried = all(trial.rates or trial.problem == COULD_NOT_WIN for trial in trials)
     steady = len(chosen.rates) > 1 and chosen.rate <= STEADY * sorted(chosen.rates)[-2]
     ahead = chosen.rate >= CLEAR_LEAD * rival
     doubts = [not all_tried, not steady, not ahead, busy].count(True)

@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from unifexec.guidance import judging
+from unifexec.guidance.trials import COULD_NOT_WIN, NO_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,12 +134,12 @@ def _what_is_doubtful(
             "Other programs used this machine meanwhile, and the choice leans on processor time "
             "as much as on what was measured: try again when it is quiet."
         )
-    untried = [t.candidate for t in tried if (t.problem or "").startswith("not tried")]
-    if untried:
-        names = ", ".join(f"{c.kind} with {_workers(c.workers)}" for c in untried)
+    no_time = [t.candidate for t in tried if t.problem == NO_TIME]
+    if no_time:
+        names = ", ".join(f"{c.kind} with {_workers(c.workers)}" for c in no_time)
         yield f"There was no time for {names}: give a larger budget."
     for trial in tried:
-        if trial.problem and trial.candidate not in untried:
+        if trial.problem and trial.problem not in {NO_TIME, COULD_NOT_WIN}:
             yield f"{trial.candidate.kind.capitalize()} failed: {trial.problem}."
     if failed:
         sample, error = failed[0]
@@ -235,7 +236,7 @@ def _chosen_in(advice: Advice, candidate: Candidate) -> bool:
 
 def _short_problem(trial: Trial) -> str:
     problem = trial.problem or ""
-    return problem if len(problem) <= 30 else problem[:30] + "…"
+    return problem if len(problem) <= 35 else problem[:35] + "…"
 
 
 # -- data --

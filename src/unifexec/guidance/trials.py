@@ -31,6 +31,9 @@ CHUNK_SECONDS = 0.01  # work per chunk, where one is tried against the default
 SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
 SLICES = 4  # that fit into the share of a candidate
 MOST_TURNS = 20
+NO_TIME = "not tried: there was no time left"
+COULD_NOT_WIN = "not tried: too few workers to win"
+CLEARLY = 1.2  # times a bound that was itself measured
 LEAST_SLICES = 2  # for every candidate, however slow
 ENOUGH_SLICES = 4  # for a candidate that nobody comes close to
 BEHIND = 0.6  # of the best rate: slower candidates get no more turns
@@ -199,8 +202,14 @@ class Attempt:
                 for _ in results:
                     done += 1
             except WaitTimeoutError:
-                self.trial.problem = "its last slice did not end in time" if not done else None
+                if not done and not self.trial.rates:
+                    self.trial.problem = "no call of its ended in time"
         return done
+
+    def tell_to_stop(self) -> None:
+        """As `stop`, without waiting: several executors end side by side."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def stop(self) -> None:
         """End the executor; what runs there is waited for, what has not started never runs."""
@@ -229,13 +238,26 @@ class Contest:
         attempts = [Attempt(each, self._fn, self._samples, self._alone) for each in field]
         try:
             for number, attempt in enumerate(attempts):
+                if self._cannot_win(attempt.trial.candidate, attempts[:number]):
+                    attempt.trial.problem = COULD_NOT_WIN
+                    continue
                 share = max(0.0, self._left()) / (len(attempts) - number + 1)
                 self.prepare(attempt, min(max(share / SLICES, SHORTEST_SLICE), LONGEST_SLICE))
             self.take_turns(attempts, MOST_TURNS, BEHIND)
         finally:
             for attempt in attempts:
+                attempt.tell_to_stop()
+            for attempt in attempts:
                 attempt.stop()
         return [attempt.trial for attempt in attempts]
+
+    def _cannot_win(self, candidate: Candidate, before: Sequence[Attempt]) -> bool:
+        """Whether one of those before makes more calls than its workers and cores allow."""
+        alone = self._alone
+        a_call = max(alone.waiting + alone.computing, 1e-9)
+        bound = candidate.workers / a_call
+        best = max((each.trial.rate for each in before), default=0.0)
+        return candidate.kind != "serial" and best > CLEARLY * bound
 
     def prepare(self, attempt: Attempt, slice_seconds: float) -> None:
         """Start a candidate, and find out how many calls fill a slice."""
@@ -244,7 +266,7 @@ class Contest:
         if candidate.kind == "serial" and self._alone.seconds > LONG_SECONDS:
             self._adopt(attempt, slice_seconds)
         elif _start_seconds(candidate) + self._expected(candidate, calls) > self._left():
-            attempt.trial.problem = "not tried: there was no time left"
+            attempt.trial.problem = NO_TIME
         else:
             self._guarded(attempt, self._grow, calls, slice_seconds)
 
@@ -311,9 +333,12 @@ class Contest:
                 return
 
     def _first_calls(self, candidate: Candidate) -> int:
-        """One for each worker, unless that takes too long or too much memory."""
+        """One for each worker; fewer where that saves much time, or much memory."""
         calls = min(candidate.workers, self._most_calls_at_once)
-        while calls > 2 and self._expected(candidate, calls) > self._left() / 4:
+        while calls > 2:
+            seconds, fewer = (self._expected(candidate, n) for n in (calls, calls // 2))
+            if seconds < self._left() / 4 or fewer > 0.8 * seconds:
+                break
             calls //= 2
         return max(1, calls)
 
