@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.advice.functions import CASES
 from unifexec.__main__ import ROWS, main
 from unifexec.guidance import comparison, table
 
@@ -24,7 +25,7 @@ CELLS = [
 
 @pytest.fixture(scope="module", name="known")
 def fixture_known() -> set[str]:
-    """Return what may be named: ids of tests, as pytest collects them, and rows of compare."""
+    """Return what may be named: ids of tests, as pytest collects them, and what is measured."""
     names = {name for cell in CELLS for name in cell.values[0].evidence}
     files = sorted({name.split("::")[0] for name in names if "::" in name})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "", *files]
@@ -33,7 +34,8 @@ def fixture_known() -> set[str]:
     )
     tests = {line.split("[")[0] for line in done.stdout.splitlines() if "::" in line}
     assert tests, done.stdout + done.stderr
-    return tests | {f"{comparison.COMPARE} {row}" for row in ROWS}
+    compared = {f"{comparison.COMPARE} {row}" for row in ROWS}
+    return tests | compared | {f"{comparison.ADVICE} {name}" for name in CASES}
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -3,7 +3,8 @@
 Plain data, to be read by programs too: `rows` gives one `Row` for each feature, with what is
 commonly taught and our own `Cell` for each executor. Where an executor says something about
 itself (`unifexec.Traits`), the cell is made from that. Each cell names its evidence: tests of
-this project, or rows of ``unifexec compare``, that show it on the interpreter at hand.
+this project, rows of ``unifexec compare``, or functions of ``benchmarks/advice``, that show it
+on the interpreter at hand.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ TESTS = "tests/test_guidance_evidence.py"
 LIMITS = "tests/faults/test_limits.py"
 DEATH = "tests/faults/test_worker_death.py"
 COMPARE = "unifexec compare --only"
+ADVICE = "python -m benchmarks.advice --only"  # in a clone of the repository
 
 
 class Cell(NamedTuple):
@@ -30,7 +32,8 @@ class Cell(NamedTuple):
 
     Attributes:
         text: the claim, in words.
-        evidence: what shows it: ids of tests, or commands ``unifexec compare --only ROW``.
+        evidence: what shows it: ids of tests, commands ``unifexec compare --only ROW``, or
+            ``python -m benchmarks.advice --only FUNCTION``.
     """
 
     text: str
@@ -278,9 +281,22 @@ def _memory(traits: dict[str, Traits]) -> Row:
 
 def _best_for(traits: dict[str, Traits]) -> Row:
     evidence = {
-        "thread": ("test_waits_overlap_in_threads", f"{COMPARE} http", f"{COMPARE} hash"),
-        "process": ("test_python_code_uses_several_cores_in_processes", f"{COMPARE} parse"),
-        "async": ("test_ten_thousand_sleepers_share_one_thread", f"{COMPARE} async"),
+        "thread": (
+            "test_waits_overlap_in_threads",
+            f"{COMPARE} http",
+            f"{COMPARE} hash",
+            f"{ADVICE} run_sleep",
+        ),
+        "process": (
+            "test_python_code_uses_several_cores_in_processes",
+            f"{COMPARE} parse",
+            f"{ADVICE} python_30_ms",
+        ),
+        "async": (
+            "test_ten_thousand_sleepers_share_one_thread",
+            f"{COMPARE} async",
+            f"{ADVICE} http_get_async",
+        ),
         "serial": (
             "tests/test_lockstep.py::TestLockstep::test_L01_every_program_equals_its_serial_run",
         ),

@@ -203,7 +203,7 @@ class Attempt:
                     done += 1
             except WaitTimeoutError:
                 if not done and not self.trial.rates:
-                    self.trial.problem = "no call of its ended in time"
+                    self.trial.problem = "none of its calls ended in time"
         return done
 
     def tell_to_stop(self) -> None:
