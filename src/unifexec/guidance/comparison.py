@@ -214,12 +214,12 @@ def _overhead() -> Row:
             "Minimal overhead",
         ),
         thread=_shown(
-            "Microseconds per task; a thread starts in less than a millisecond",
+            "Less per task than in a process; a thread starts several times sooner than a process",
             "test_a_task_costs_less_in_a_thread_than_in_a_process",
             "test_a_thread_starts_sooner_than_a_process",
         ),
         process=_shown(
-            "Start-up is paid once per worker, tens of milliseconds or more; serialising "
+            "Start-up, several times that of a thread, is paid once per worker; serialising "
             "arguments and results is paid for every task",
             "test_start_up_is_paid_once_per_worker",
             "test_serialising_is_paid_for_every_task_and_only_by_processes",
@@ -227,7 +227,7 @@ def _overhead() -> Row:
         ),
         **{
             "async": _shown(
-                "Per task more than a thread that is there already; per *waiting* task far less",
+                "No thread per task: thousands wait in one, and each takes less memory than a thread",
                 "test_ten_thousand_sleepers_share_one_thread",
                 "test_memory_of_a_waiting_task",
             )

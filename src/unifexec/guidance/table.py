@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from unifexec.guidance.comparison import KINDS, TAUGHT_AS, Row
+from unifexec.guidance.comparison import KINDS, TAUGHT_AS, TESTS, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ Threads, processes and asyncio are often compared in a table like the second col
 feature, what is commonly taught stands beside what holds of the four executors here, and beside
 that what shows it: tests of this project, which run on your interpreter, and rows of
 `unifexec compare`, which measure on your machine. `unifexec table` prints what holds for the
-interpreter at hand.
+interpreter at hand. Tests without a file stand in `tests/test_guidance_evidence.py`.
 """
 
 
@@ -80,8 +80,8 @@ def _taught(row: Row, kind: str) -> str:
 
 
 def _short(evidence: str) -> str:
-    """The evidence as one may give it to pytest or to a shell, without the folder."""
-    return evidence.removeprefix("tests/")
+    """The name of a test without the file that most of them stand in."""
+    return evidence.removeprefix(f"{TESTS}::")
 
 
 def _markdown_table(head: list[str], body: list[list[str]]) -> str:
