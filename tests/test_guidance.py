@@ -21,7 +21,7 @@ from unifexec.compare import server
 from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target
 from unifexec.guidance.alone import Alone
 from unifexec.guidance.travel import Travel
-from unifexec.guidance.trials import Candidate, Trial, candidates
+from unifexec.guidance.trials import NO_TIME, Candidate, Trial, candidates
 
 from . import guidance_functions as functions
 
@@ -290,6 +290,15 @@ def test_on_a_busy_machine_processor_time_has_a_say() -> None:
     assert judging.choose(tried, busy, Travel(), 2, False).kind == "thread"
     quiet = alone(0.02)
     assert judging.choose(tried, quiet, Travel(), 2, True).kind == "serial"
+
+
+def test_what_should_be_best_needs_no_trial() -> None:
+    """A coroutine that waits: async, also if there was time for threads only; confidence low."""
+    waits = alone(0.2, waiting=0.2, coroutine=True)
+    tried = [trial("serial", 5), trial("thread", 100, 32)]
+    tried += [Trial(Candidate("async", 1000), problem=NO_TIME)]
+    choice = judging.choose(tried, waits, Travel(), 2, None)
+    assert (choice.kind, choice.confidence, choice.speedup) == ("async", "low", None)
 
 
 def test_what_failed_is_never_chosen() -> None:

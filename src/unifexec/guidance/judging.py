@@ -11,6 +11,8 @@ from unifexec.guidance.trials import (
     FEW_COROUTINES,
     MOST_COROUTINES,
     MOST_THREADS,
+    NO_TIME,
+    NONE_ENDED,
 )
 
 if TYPE_CHECKING:
@@ -56,14 +58,17 @@ def choose(
     """The simplest of those that did about as well as the best.
 
     On a busy machine a rate says as much of the other programs as of the executor: there
-    what should be, by the processor time of a call, has half of the say.
+    what should be, by the processor time of a call, has half of the say. What should be best
+    and could not be tried for want of time is chosen all the same, with low confidence.
     """
     able = [trial for trial in trials if trial.rates and not trial.problem]
     if alone.disturbed and holds_gil is not None:
         able = [_reckoned(trial, alone, travel, cores, holds_gil) for trial in able]
     measured = {trial.candidate.kind for trial in able}
-    if measured <= {"serial"}:
-        return guess_from_alone(alone, travel, cores)
+    late = {t.candidate.kind for t in trials if t.problem in {NO_TIME, NONE_ENDED}}
+    guess = guess_from_alone(alone, travel, cores)
+    if measured <= {"serial"} or guess.kind in late - measured:
+        return guess
     best = max(able, key=lambda trial: trial.rate)
     good = [trial for trial in able if trial.rate >= AS_GOOD * best.rate]
     chosen = min(good, key=_simplicity)

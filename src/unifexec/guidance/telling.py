@@ -96,7 +96,7 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
         also = " and ".join(choice.as_good)
         yield f"{also.capitalize()} did as well, give or take 5 %; {choice.kind} is simpler."
     if choice.speedup is None:
-        yield "No executor could be tried in the time there was: this is a guess from one call."
+        yield "What should be best could not be tried: this is a guess from the calls made alone."
     elif rivals:
         rival = max(rivals, key=lambda trial: trial.rate)
         chosen = next(t for t in tried if _is_chosen(t.candidate, choice))

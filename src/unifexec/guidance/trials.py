@@ -32,6 +32,7 @@ SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
 SLICES = 4  # that fit into the share of a candidate
 MOST_TURNS = 20
 NO_TIME = "not tried: there was no time left"
+NONE_ENDED = "none of its calls ended in time"
 COULD_NOT_WIN = "not tried: too few workers to win"
 CLEARLY = 1.2  # times a bound that was itself measured
 LEAST_SLICES = 2  # for every candidate, however slow
@@ -203,7 +204,7 @@ class Attempt:
                     done += 1
             except WaitTimeoutError:
                 if not done and not self.trial.rates:
-                    self.trial.problem = "none of its calls ended in time"
+                    self.trial.problem = NONE_ENDED
         return done
 
     def tell_to_stop(self) -> None:
