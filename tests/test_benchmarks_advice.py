@@ -6,9 +6,9 @@ import inspect
 from typing import TYPE_CHECKING
 
 import pytest
+
 from benchmarks.advice.__main__ import Result, line, score, why
 from benchmarks.advice.functions import CASES, Case, Place
-
 from unifexec import create_executor
 from unifexec.compare import server
 from unifexec.guidance import advise

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.advice.functions import CASES
 
+from benchmarks.advice.functions import CASES
 from unifexec.__main__ import ROWS, main
 from unifexec.guidance import comparison, table
 
