@@ -42,7 +42,7 @@ ROWS = [
     Row("L12b", f"{SERIAL}::test_L12b_state_of_a_function_does_not_leak", "_pickling.py", "        return fn.__closure__ is None\n", "        return True\n"),
     Row("L13", f"{SUITE}::TestThread::test_L13_stop_iteration_ends_nothing", "_running.py", "    if isinstance(error, (StopIteration, StopAsyncIteration)):", "    if False:"),
     Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/collect.py", "                    task.abort()\n", "                    pass\n"),
-    Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "            return not self._cancel_won\n        self.set_running", "            return True\n        self.set_running"),
+    Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "            return not self._cancel_won\n        self._state", "            return True\n        self._state"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
     Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", "        if _is_importing(frame):", "        if False:"),
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1:\n                self.abort()\n", ""),
