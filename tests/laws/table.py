@@ -33,7 +33,7 @@ ROWS = [
     Row("L4", f"{SUITE}::TestThread::test_L04_strict_as_in_zip", "_core/verbs.py", "strict=strict)", "strict=False)"),
     Row("L5", f"{SUITE}::TestThread::test_L05_buffersize_bounds_what_is_pulled", "_core/collect.py", "            return self._buffersize\n        if not self.home.eager", "            return self._buffersize + 1\n        if not self.home.eager"),
     Row("L6", f"{SUITE}::TestThread::test_L06_work_starts_at_the_call", "_core/collect.py", "        if self.home.eager or self._buffersize is not None:", "        if self._buffersize is not None:"),
-    Row("L7", f"{SUITE}::TestThread::test_L07_inputs_are_pulled_by_the_caller", "_core/collect.py", '        """For `dispatch`: keep an outcome, and tell the consumer if it waits for this one."""\n', "        self.refill()\n"),
+    Row("L7", f"{SUITE}::TestThread::test_L07_inputs_are_pulled_by_the_caller", "_core/collect.py", '        """For `dispatch`: keep an outcome, and tell the consumer if it waits for this one."""\n', "        self._pull(1, prompt=False)\n"),
     Row("L8", f"{SUITE}::TestThread::test_L08_an_unstarted_map_is_finished_by_close", "_backends/local.py", "                run.finish()\n                self._block", "                run.truncate()\n                self._block"),
     Row("L9", f"{SUITE}::TestThread::test_L09_a_faulty_iterable", "_core/collect.py", "                self._fault = fault\n", "                pass\n"),
     Row("L10", f"{LIMITS}::test_L10_a_slow_item_holds_nobody_up", "_core/dispatch.py", '            if what == "patience":\n                self._withdraw(run)', '            if what == "patience":\n                pass'),
