@@ -292,6 +292,15 @@ def test_on_a_busy_machine_processor_time_has_a_say() -> None:
     assert judging.choose(tried, quiet, Travel(), 2, True).kind == "serial"
 
 
+def test_a_chunk_size_must_be_clearly_better() -> None:
+    """Than the default, which adapts itself."""
+    chunked = Trial(Candidate("process", 2, 40), [220.0, 220.0], 10)
+    tried = [trial("serial", 100), trial("process", 200), chunked]
+    assert judging.choose(tried, alone(0.0005), Travel(), 2, None).chunksize is None
+    chunked.rates = [300.0, 300.0]
+    assert judging.choose(tried, alone(0.0005), Travel(), 2, None).chunksize == 40
+
+
 def test_what_should_be_best_needs_no_trial() -> None:
     """A coroutine that waits: async, also if there was time for threads only; confidence low."""
     waits = alone(0.2, waiting=0.2, coroutine=True)

@@ -69,6 +69,7 @@ def choose(
     guess = guess_from_alone(alone, travel, cores)
     if measured <= {"serial"} or guess.kind in late - measured:
         return guess
+    able = [trial for trial in able if _chunks_pay(trial, able)]
     best = max(able, key=lambda trial: trial.rate)
     good = [trial for trial in able if trial.rate >= AS_GOOD * best.rate]
     chosen = min(good, key=_simplicity)
@@ -82,6 +83,13 @@ def choose(
         _confidence(chosen, trials, able, alone.disturbed),
         tuple(kind for kind in SIMPLEST_FIRST if kind in others),
     )
+
+
+def _chunks_pay(trial: Trial, able: Sequence[Trial]) -> bool:
+    """A chunk size of our own is advised only where it clearly beats the default."""
+    default = replace(trial.candidate, chunksize=None)
+    rates = [each.rate for each in able if each.candidate == default]
+    return trial.candidate.chunksize is None or trial.rate > CLEAR_LEAD * max(rates, default=0.0)
 
 
 def _reckoned(trial: Trial, alone: Alone, travel: Travel, cores: int, holds_gil: bool) -> Trial:
