@@ -874,6 +874,7 @@ class DispatchMachine(RuleBasedStateMachine):
         lost = [o for o in outcomes if isinstance(o, Failure)]
         assert core.lost == sum(isinstance(o.error, WorkerLostError) for o in lost), "lost?"
         assert not core.active, "places were lost"
+        assert not core._asides, "places are missing"
         left = [core.queue, core.runs, core.workers, core.idle, core.returning]
         assert not any(left), "something is left"
 

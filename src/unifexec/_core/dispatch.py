@@ -234,6 +234,7 @@ class Dispatch:
         self.idle: list[Worker] = []
         self.runs: dict[int, Run] = {}
         self.active: int = 0  # runs that hold a place
+        self._asides = 0  # runs that gave theirs up
         self.returning: deque[Run] = deque()  # they waited, and want a place again
         self.sources: set[Sink] = set()  # maps that may still submit
         self.closing: bool = False
@@ -439,15 +440,16 @@ class Dispatch:
         if run is None:
             return
         if run.aside:
-            self._wait_again(run)
+            self._drop_wish(run)
             return
         run.aside = True
         self.active -= 1
+        self._asides += 1
         self._withdraw(run)
         self._assign(now)
 
-    def _wait_again(self, run: Run) -> None:
-        """It went on without its place, and waits once more: it wants none now."""
+    def _drop_wish(self, run: Run) -> None:
+        """It went on without its place, and ended or waits once more: it wants none now."""
         if run.wants_back is not None:
             self.returning.remove(run)
             self._actions.append(("grant", run.wants_back))
@@ -528,6 +530,7 @@ class Dispatch:
             return
         run.aside = False
         self.active += 1
+        self._asides -= 1
         self._actions.append(("grant", run.wants_back))
         run.wants_back = None
 
@@ -535,8 +538,8 @@ class Dispatch:
         """A worker without an active run; one that waits for others counts when all are there."""
         if self.idle:
             return self.idle.pop()
-        if len(self.workers) < self.limits.max_workers:
-            return None
+        if not self._asides or len(self.workers) < self.limits.max_workers:
+            return None  # nobody waits: without this look, thousands would be looked through
         for worker in self.workers.values():
             if worker.ready and not worker.stopping and all(run.aside for run in worker.runs):
                 return worker
@@ -645,9 +648,9 @@ class Dispatch:
         del self.runs[run.number]
         if not run.aside:
             self.active -= 1
-        elif run.wants_back is not None:
-            self.returning.remove(run)
-            self._actions.append(("grant", run.wants_back))  # nobody must wait for ever
+            return
+        self._asides -= 1
+        self._drop_wish(run)
 
     def _rest(self, worker: Worker, now: float) -> None:
         """A worker finished something: it waits for more, or has done its share."""
