@@ -72,7 +72,7 @@ FAULTS = [
     Fault("workers die at the start for ever", "L22", "            self._untouched_deaths += 1\n", "            pass\n"),
     Fault("an item kills one worker after another", "L22", "elif again and item.near_deaths < UNTOUCHED_DEATHS:", "elif again:"),
     Fault("sent to an idle worker that left", "L3", "            self.idle.remove(worker)\n            self._retire(worker, now)", "            self._retire(worker, now)"),
-    Fault("a given-up task waits for its place", "L18", "            self._actions.append((\"grant\", run.wants_back))  # nobody must wait for ever\n", "            pass\n"),
+    Fault("a given-up task waits for its place", "L16 L18", "        self._asides -= 1\n        self._drop_wish(run)\n", "        self._asides -= 1\n"),
     Fault("the lost are not counted", "L22", "            self.lost += 1\n", "            pass\n"),
     Fault("an abort misses the item that just began", "L14 L15 L20", "run.batch.at(run.cursor)[0].doomed:\n                self._stop(run, now)\n", "run.batch.at(run.cursor)[0].doomed:\n"),
     Fault("a close waits for what just began", "L20", "                if self._aborting:\n                    self.stopping(run.number, run.cursor, now)\n", ""),
