@@ -73,6 +73,7 @@ def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
     assert any(".parts['socket'] cannot be sent to another process" in r for r in advice.reasons)
 
 
+@pytest.mark.slow  # it measures what a busy machine hides
 @pytest.mark.skipif(not machine.has_gil(), reason="is about the GIL")
 def test_parsing_is_seen_to_hold_the_gil() -> None:
     """``ast.parse``: it computes all the time; two at once block each other."""
@@ -110,6 +111,7 @@ def test_computing_wants_cores(fn: Callable[[Any], Any], sample: Any, kinds: set
     pytest.fail(str(advice))
 
 
+@pytest.mark.slow  # it takes seconds, and measures time
 def test_hashing_is_seen_to_compute_without_moving_its_data() -> None:
     """``hashlib.sha256`` of 50 MB, made where it is hashed: a few bytes travel."""
     advice = advise(functions.hash_zeros, [50_000_000], budget=2.0)
@@ -225,6 +227,7 @@ def test_samples_that_fail_are_left_out_and_counted() -> None:
     assert any("calls failed and were left out, such as -1" in r for r in advice.reasons)
 
 
+@pytest.mark.slow  # it takes seconds, and measures time
 def test_an_executor_that_fails_is_not_chosen() -> None:
     """What works here and not in another process is said, and processes are not advised."""
     import os

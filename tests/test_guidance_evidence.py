@@ -269,6 +269,7 @@ def most_cores_used(executor: Executor, work: Callable[[], object], enough: floa
 
 
 @SEVERAL_CORES
+@pytest.mark.slow  # it measures time
 def test_python_code_in_threads_uses_several_cores_only_without_the_gil() -> None:
     """Two threads of Python code get one core between them; without the GIL, more."""
     with ThreadExecutor(2) as executor:

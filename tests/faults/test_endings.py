@@ -68,6 +68,23 @@ trio.run(main)
 }
 
 
+def test_L20_ctrl_c_in_an_initializer_of_the_callers_thread() -> None:
+    """It ends the program, as in a plain call, and is no failure of the initializer."""
+    program = """
+def slow(): print("ready", flush=True); time.sleep(60)
+with SerialExecutor(initializer=slow) as ex:
+    ex.submit(pow, 1, 1)
+"""
+    with Program(program) as running:
+        assert running.line() == "ready"
+        assert running.comes_to_rest()
+        running.send(signal.SIGINT)
+        code, _, errors = running.finish(within=4)
+        assert code in (-signal.SIGINT, 130, 1)
+        assert "InitializerError" not in errors
+        assert errors.strip().endswith("KeyboardInterrupt")
+
+
 @pytest.mark.parametrize("task", ["time.sleep", "anyio.sleep"])
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_L20_ctrl_c_while_a_loop_is_given_back(library: str, task: str) -> None:

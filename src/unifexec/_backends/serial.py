@@ -124,6 +124,9 @@ class SerialRoom(Room):
             try:
                 self.setup.initialize()
             except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) and came_from_outside(error):
+                    self._initialized = False
+                    raise  # Ctrl-C, as in a plain call: nothing was accepted yet
                 self.post(self.dispatch.init_failed, 0, error)
 
     def do_send(self, run: Run) -> None:
