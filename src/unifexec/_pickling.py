@@ -47,10 +47,10 @@ def _cloud_pickler() -> Any:
 
     import cloudpickle
 
+    theirs: Any = cloudpickle.CloudPickler.dispatch_table
+
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
-        dispatch_table = ChainMap(
-            {ContextVar: reduce_context_variable}, cloudpickle.CloudPickler.dispatch_table
-        )
+        dispatch_table: Any = ChainMap({ContextVar: reduce_context_variable}, theirs)
 
     return Pickler
 

@@ -87,7 +87,7 @@ class Child:
         self.known: OrderedDict[int, None] = OrderedDict()
         self._input = bytearray()
         self._large: memoryview | None = None  # a large payload that is arriving
-        self._large_head = 0, 0, 0
+        self._large_head: tuple[int, int, int] = 0, 0, 0
         self._large_filled = 0
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
@@ -170,7 +170,8 @@ class Child:
             if self._large_filled < len(self._large):
                 return
             large, self._large = self._large, None
-            yield *self._large_head, large
+            kind, number, offset = self._large_head
+            yield kind, number, offset, large
         start, head = 0, _worker.HEADER.size
         while len(self._input) - start >= head:
             kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
