@@ -53,7 +53,7 @@ ROWS = [
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
     Row("L22", f"{DEATH}::test_L22_rerun_lost_runs_it_again", "_backends/process.py", "touched = any(", "touched = not any("),
-    Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    hold_lifeline(lifeline)\n", ""),
+    Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    global this_worker\n    hold_lifeline(lifeline)\n", "    global this_worker\n"),
     Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
     Row("L25", f"{CLEAN}::test_L25_lost_workers_leave_nothing", "_backends/process.py", "        os.close(self._lifeline)\n", "        pass\n"),
     Row("L26", f"{VOICES}::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
