@@ -308,21 +308,27 @@ print([task.result(10) for task in tasks])
 
 
 BUSY = """
-def native(): return 7 ** 40_000_000
+import tempfile
+folder = tempfile.mkdtemp()
+def begin(name, sleep):
+    open(os.path.join(folder, name), "w").close()
+    if sleep: time.sleep(60)
+    else: 7 ** 400_000_000
 ex = ProcessExecutor(2)
-ex.submit({task})
-ex.submit({task})
-while ex.stats().running < 2: time.sleep(0.01)
+ex.submit(begin, "one", {sleep})
+ex.submit(begin, "two", {sleep})
+while len(os.listdir(folder)) < 2: time.sleep(0.01)
+__import__("shutil").rmtree(folder)
 print("ready", flush=True)
 time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("task", ["time.sleep, 60", "native"])
-def test_L23_workers_go_with_their_parent(number: int, task: str) -> None:
+@pytest.mark.parametrize("sleep", [True, False])
+def test_L23_workers_go_with_their_parent(number: int, sleep: bool) -> None:
     """However the parent dies, its workers are gone within 3 s, also while they hold the GIL."""
-    with Program(BUSY.format(task=task)) as program:
+    with Program(BUSY.format(sleep=sleep)) as program:
         assert program.line() == "ready"
         program.send(number)
         program.finish(within=5)
@@ -332,7 +338,7 @@ def test_L23_workers_go_with_their_parent(number: int, task: str) -> None:
 
 def test_L23_a_forked_child_does_not_keep_workers_alive() -> None:
     """A child that the parent forked holds none of what the workers watch."""
-    text = BUSY.format(task="time.sleep, 60").replace(
+    text = BUSY.format(sleep=True).replace(
         'print("ready"', 'os.fork() or time.sleep(3) or os._exit(0)\nprint("ready"'
     )
     with Program(text) as program:
