@@ -147,14 +147,16 @@ class Life(Suite):
         task.add_done_callback(lambda done: seen.append("late"))
         assert seen[-1] == "late"
 
-    def test_L27_a_slow_callback_delays_no_task(self, ex: Any) -> None:
+    def test_L27_a_slow_callback_delays_no_task(self, ex: Any, tmp_path: Any) -> None:
         """Callbacks run on a thread that carries no traffic."""
-        release = threading.Event()
-        task = ex.submit(tasks.double, 1)
         if ex.traits.kind == "serial":
             return
-        task.add_done_callback(lambda done: release.wait(PATIENCE))
+        begun, release = threading.Event(), threading.Event()
+        task = ex.submit(tasks.wait_for_file, str(tmp_path), "go")
+        task.add_done_callback(lambda done: begun.set() or release.wait(PATIENCE))
+        tasks.touch(str(tmp_path), "go")
         try:
+            assert begun.wait(PATIENCE)
             assert list(ex.map(tasks.double, range(20))) == [2 * x for x in range(20)]
         finally:
             release.set()
