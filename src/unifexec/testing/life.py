@@ -153,11 +153,17 @@ class Life(Suite):
             return
         begun, release = threading.Event(), threading.Event()
         task = ex.submit(tasks.wait_for_file, str(tmp_path), "go")
-        task.add_done_callback(lambda done: begun.set() or release.wait(PATIENCE))
+
+        def call_back(done: Any) -> None:
+            begun.set()
+            release.wait(PATIENCE)
+
+        task.add_done_callback(call_back)
         tasks.touch(str(tmp_path), "go")
         try:
             assert begun.wait(PATIENCE)
-            assert list(ex.map(tasks.double, range(20))) == [2 * x for x in range(20)]
+            results = ex.map(tasks.double, range(20), timeout=PATIENCE / 2)
+            assert list(results) == [2 * x for x in range(20)]
         finally:
             release.set()
 
