@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOL = 5
+ATOMS = frozenset({int, float, str, bytes, bool, type(None)})
+# Values of exactly these types cannot be changed and cannot alias: many may be one pickle.
 
 
 def dumps(value: Any) -> bytes:

@@ -5,12 +5,14 @@ It imports nothing else of the package, since the worker of another process load
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from contextvars import ContextVar
 from time import perf_counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sized
     from contextvars import Context
     from typing import Any, Protocol
 
@@ -55,6 +57,10 @@ class CurrentTask:
         self._place = place
         self._waits = 0  # a coroutine may wait at several points at once
 
+    def now(self) -> CurrentTask:
+        """Itself; see `CurrentRun.now`."""
+        return self
+
     @property
     def room(self) -> object:
         """The room of the executor that runs the task."""
@@ -78,7 +84,62 @@ class CurrentTask:
         return f"<task {self.name!r} index={self.index} worker={self.worker}>"
 
 
-current: ContextVar[CurrentTask | None] = ContextVar("unifexec.current_task", default=None)
+class CurrentRun:
+    """What stands for the running task in the contexts of a run of many items.
+
+    It is made once for all of them; `now` makes a `CurrentTask` for the item that runs when
+    somebody asks, which few do.
+    """
+
+    __slots__ = ("_done", "_first", "_made", "_name", "_place", "_stopped", "_worker")
+
+    def __init__(
+        self, name: str, first: int, worker: int, place: Place | None, done: Sized
+    ) -> None:
+        self._done = done  # as long as the number of items before the one that runs
+        self._name = name
+        self._first = first
+        self._worker = worker
+        self._place = place
+        self._made: tuple[int, CurrentTask] | None = None
+        self._stopped: int = -1  # the item that was told to stop
+
+    def now(self) -> CurrentTask:
+        """The task that runs, always the same object while it does.
+
+        1. We make it known, 2. look whether it was told to stop.
+        a. `stop` notes which shall stop, b. looks which was made.
+        Whichever comes first, one of them sees the other.
+        """
+        made, offset = self._made, len(self._done)
+        if made is not None and made[0] == offset:
+            return made[1]
+        task = CurrentTask(self._name, self._first + offset, self._worker, self._place)
+        self._made = offset, task
+        if self._stopped == offset:
+            task.stop_requested = True
+        return task
+
+    def begin(self, task: CurrentTask) -> None:
+        """An item begins whose task is made already."""
+        offset = len(self._done)
+        self._made = offset, task
+        if self._stopped == offset:
+            task.stop_requested = True
+
+    def stop(self, offset: int) -> CurrentTask | None:
+        """Tell one item to stop, if it still runs or when it asks; its task, if that is made."""
+        self._stopped = offset
+        made = self._made
+        if made is None or made[0] != offset:
+            return None
+        made[1].stop_requested = True
+        return made[1]
+
+
+current: ContextVar[CurrentTask | CurrentRun | None] = ContextVar(
+    "unifexec.current_task", default=None
+)
 
 
 def current_task() -> CurrentTask | None:
@@ -87,7 +148,8 @@ def current_task() -> CurrentTask | None:
     ``current_task().stop_requested`` lets a plain function in a thread, which cannot be
     stopped from outside, end by itself. Never blocks; callable anywhere.
     """
-    return current.get()
+    task = current.get()
+    return None if task is None else task.now()
 
 
 def run_task(
@@ -135,3 +197,29 @@ def presentable(error: BaseException) -> BaseException:
     while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
     return error.with_traceback(traceback)
+
+
+class Claims:
+    """An iterator that two threads may share: each item goes to one, also without the GIL."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._todo = deque(items)
+
+    def __iter__(self) -> Claims:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._todo.popleft()
+        except IndexError:
+            raise StopIteration from None
+
+
+def gil_is_enabled() -> bool:
+    """Whether threads run Python code one at a time."""
+    enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+    return enabled()
+
+
+claims: Callable[[list[Any]], Iterator[Any]] = iter if gil_is_enabled() else Claims
+# With the GIL a list's own iterator does it: its every step, and `list` of it, is atomic.

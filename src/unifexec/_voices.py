@@ -12,7 +12,7 @@ import os
 import pickle
 import warnings
 
-from unifexec._running import current
+from unifexec._running import current_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Sender(logging.Handler):
         content.update(msg=record.getMessage(), args=None, exc_info=None)
         if record.exc_info:
             content["exc_text"] = logging.Formatter().formatException(record.exc_info)
-        task = current.get()
+        task = current_task()
         content["task"] = None if task is None else task.name
         self._send(_dump("log", content))
 

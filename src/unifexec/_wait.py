@@ -23,7 +23,7 @@ from _queue import Empty, SimpleQueue
 from threading import get_ident, main_thread
 from time import monotonic
 
-from unifexec._running import current
+from unifexec._running import current_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def block(what: Watchable, ready: Callable[[], bool], timeout: float | None = No
     if ready():
         return True
     deadline = None if timeout is None else monotonic() + timeout
-    task = current.get()
+    task = current_task()
     if task is None:
         return _sleep(what, ready, deadline)
     task.step_aside()
@@ -124,7 +124,7 @@ async def suspend(what: Watchable, ready: Callable[[], bool]) -> None:
     if ready():
         await checkpoint()
         return
-    task = current.get()
+    task = current_task()
     if task is None:
         await _sleep_on_loop(what, ready)
         return

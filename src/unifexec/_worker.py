@@ -11,8 +11,10 @@ for a task. The *main thread* runs the tasks, since signals interrupt only that 
 from __future__ import annotations
 
 import _thread
+import marshal
 import mmap
 import os
+import pickle
 import signal
 import socket
 import struct
@@ -21,15 +23,27 @@ import threading
 from _queue import SimpleQueue
 from collections import deque
 from contextvars import Context
-from time import sleep
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from time import perf_counter, sleep
 
 from unifexec import _pickling
-from unifexec._running import CurrentTask, Interrupted, run_task
+from unifexec._running import (
+    CurrentRun,
+    CurrentTask,
+    Interrupted,
+    claims,
+    current,
+    is_awaitable,
+    presentable,
+    run_task,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from types import FrameType
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from types import FrameType, TracebackType
     from typing import Any
 
 # Every message: a header of fixed size, outside any pickle, and a payload. A payload that
@@ -38,15 +52,23 @@ HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, 
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
 ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, index, limited
 MARK = struct.Struct("=Q")
+ITEMS_HEAD = struct.Struct("!QI?")  # in front of ITEMS: work, index of the first, as one pickle
+BLOCK_HEAD = struct.Struct("!d?")  # in front of BLOCK: seconds each, as one pickle
+COUNT = struct.Struct("!I")
+SCRATCH = struct.Struct("=QQQQ")  # shared memory: the mark, then whose values lie behind it
+END = 3  # the word that tells where the values end
+SCRATCH_SIZE = 1 << 15  # bytes of shared memory: the words, and the values
 FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
 
 # from the parent
-SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES = range(8)
+SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS = range(9)
 # from the worker
-READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID = range(10, 16)
+READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
+FLUSH_SECONDS = 0.001  # values of a bunch are sent at least so often, unless one is slow
+FIRST_COUNT = 8  # items of a bunch before the clock is looked at
 IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
 OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
@@ -71,14 +93,110 @@ class Work:
 
     def load(self) -> Callable[..., Any]:
         """The function."""
-        import pickle
-
         if self.fn is not None:
             return self.fn
         fn: Callable[..., Any] = pickle.loads(self.data)
         if self.lasting:
             self.fn = fn
         return fn
+
+
+class Bunch:
+    """Items of a map that came together, and the values of those that are done and not sent.
+
+    The main thread runs them; the control thread takes back those that have not started, and
+    sends what is done when it does. Values are appended by the one, and sent under a lock.
+    """
+
+    def __init__(self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool) -> None:
+        self.run = run
+        self.work = work
+        self.index = index
+        self.one_pickle = one_pickle  # items are arguments as they are, else bytes
+        self.unary = one_pickle and len(items[0]) == 1
+        self.todo: Iterator[Any] = claims([arg for (arg,) in items] if self.unary else items)
+        self.offset = 0  # the item that runs
+        self.values: list[Any] = []  # since the last that was not a plain success
+        self.first = 0  # the offset of the first of them
+        self.sent = 0  # so many of them were sent
+        self.since = perf_counter()
+
+    def __len__(self) -> int:
+        """Items before the one that runs; see `CurrentRun`."""
+        return self.offset
+
+    def call(self) -> Callable[[Any], Any]:
+        """What runs one item."""
+        fn = self.work.fn
+        if fn is None or self.work.context is not None:
+            return partial(_load_and_call, self.work, unary=self.unary)
+        if self.unary:
+            return fn
+        return partial(_spread if self.one_pickle else _load_arguments, fn)
+
+    def begin(self) -> None:
+        """All values before this item were sent, or given otherwise."""
+        self.values, self.first, self.sent = [], self.offset, 0
+        self.since = perf_counter()
+
+
+class NoRoomError(Exception):
+    """A value is too large for the room that is left in shared memory."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def data(self) -> bytes:
+        """The value, as it will travel by itself."""
+        return _data_of(self.value)
+
+
+class UnsendableError(Exception):
+    """A value that cannot be serialised; the text says why."""
+
+
+class Scratch:
+    """The memory that a worker shares with its parent: what it is at, and what it did last.
+
+    The words: the mark; then run, offset of the first value, and end of the values that lie
+    behind them. So values that were not sent yet survive the worker (L22). A value is written
+    before the end is, and the end before the mark of the next item.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self.memory = memory
+        self.words = memoryview(memory)[: SCRATCH.size].cast("Q")
+        self.words[END] = SCRATCH.size
+
+    def set_mark(self, value: int) -> None:
+        """Say what the worker is at."""
+        self.words[0] = value
+
+    def begin(self, run: int, first: int) -> None:
+        """Forget the values: all of them were sent."""
+        self.words[END] = SCRATCH.size
+        self.words[1], self.words[2] = run, first
+
+
+class Pickled:
+    """A value that is no atom, as it will travel."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def kept(memory: mmap.mmap) -> tuple[int, int, list[Any]]:
+    """In the parent, of a worker that died: run, offset of the first value, and the values."""
+    _, run, first, end = SCRATCH.unpack_from(memory, 0)
+    values: list[Any] = []
+    if end > SCRATCH.size:
+        file = BytesIO(memory[SCRATCH.size : end])
+        while file.tell() < end - SCRATCH.size:
+            value = marshal.load(file)
+            values.append(Pickled(value[0]) if type(value) is tuple else value)
+    return run, first, values
 
 
 class Gate:
@@ -92,6 +210,10 @@ class Gate:
     def seat(self) -> Seat:
         """A seat for one more task."""
         return Seat(self)
+
+    def is_held(self, seat: Seat) -> bool:
+        """Whether the seat has the place, and nobody waits for it."""
+        return self._holder is seat and not self._queue
 
     def enter(self, seat: Seat, wish: int, granted: Callable[[], object]) -> None:
         """Call ``granted`` when the place is the seat's: at once, or when another leaves it.
@@ -169,12 +291,14 @@ class Worker:
     def __init__(self, sock: socket.socket, mark: mmap.mmap) -> None:
         self._sock = sock
         self._file = sock.makefile("rb", buffering=1 << 16)
-        self._mark = mark
+        self._scratch = Scratch(mark)
         self._sending = threading.Lock()
         self._works: dict[int, Work] = {}
         self._todo: deque[Any] = deque()  # main takes from the left, control from the right
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._running: tuple[int, int] | None = None
+        self._bunch: Bunch | None = None  # that is running
+        self._bunches: dict[int, Bunch] = {}
         self._interruptible = False
         self._target: tuple[int, int] | None = None
         self._loop: Any = None
@@ -206,6 +330,8 @@ class Worker:
             return False
         if kind == ITEM:
             self._enqueue(number, offset, payload)
+        elif kind == ITEMS:
+            self._enqueue_all(number, payload)
         elif kind == WORK:
             self._works[number] = Work(*_simple(payload))
         elif kind == DROP:
@@ -226,15 +352,29 @@ class Worker:
         self._todo.append((number, offset, self._works[work], index, limited, payload))
         self._bell.put(None)
 
+    def _enqueue_all(self, run: int, payload: bytes) -> None:
+        work, index, one_pickle = ITEMS_HEAD.unpack_from(payload)
+        data = memoryview(payload)[ITEMS_HEAD.size :]
+        items = _simple(data) if one_pickle else split(data)
+        bunch = self._bunches[run] = Bunch(run, self._works[work], index, items, one_pickle)
+        self._todo.append(bunch)
+        self._bell.put(None)
+
     def _withdraw(self, run: int) -> None:
         """Give back what has not started of a run; the main thread takes from the other end."""
+        bunch = self._bunches.get(run)
+        if bunch is not None:
+            left = len(list(bunch.todo))
+            self._send_values(bunch)
+            self._send(RETURNED, run, left)
+            return
         count = 0
         while self._todo:
             try:
                 item = self._todo.pop()
             except IndexError:
                 break
-            if item is None or item[0] != run:
+            if type(item) is not tuple or item[0] != run:
                 self._todo.append(item)
                 break
             count += 1
@@ -244,7 +384,7 @@ class Worker:
         """Stop one item, if it still runs: its coroutine, or the main thread."""
         self._target = (run, offset)
         job, loop = self._job, self._loop
-        if job is not None and self._running == self._target:
+        if job is not None and self._is_target():
             loop.stop(job)
         elif hasattr(signal, "pthread_kill"):
             signal.pthread_kill(self._main, signal.SIGUSR1)
@@ -257,13 +397,19 @@ class Worker:
         Not within an import: a package that is imported by half stays broken for all later
         tasks. We come again soon; the parent's grace is the limit.
         """
-        if not self._interruptible or self._target is None or self._running != self._target:
+        if not self._interruptible or self._target is None or not self._is_target():
             return
         if _is_importing(frame):
             _thread.start_new_thread(self._abort_soon, self._target)
             return
         self._target = None
         raise Interrupted
+
+    def _is_target(self) -> bool:
+        """Whether the item that runs is the one that shall stop."""
+        bunch = self._bunch
+        at = self._running if bunch is None else (bunch.run, bunch.offset)
+        return self._target is not None and self._target == at
 
     def _abort_soon(self, run: int, offset: int) -> None:
         sleep(IMPORT_SECONDS)
@@ -278,20 +424,19 @@ class Worker:
         kind, _, _, size = HEADER.unpack(header)
         payload = self._file.read(size)
         assert kind == SETUP
-        import pickle
-
-        self._set_mark(INITIALIZING)
+        self._scratch.set_mark(INITIALIZING)
         try:
             place, self._index, self._backend, voices, data = _simple(payload)
             sys.argv[:], sys.path[:] = place
             self._speak(voices)
+            _buffer_lines()
             initializer, initargs, self._finalizer = pickle.loads(data)
             if initializer is not None:
                 initializer(*initargs)
         except BaseException as error:
             self._send(INIT_FAILED, 0, 0, _pickling.dump_error(error, "in the initializer"))
             return False
-        self._set_mark(0)
+        self._scratch.set_mark(0)
         self._send(READY, 0, 0)
         return True
 
@@ -315,7 +460,10 @@ class Worker:
                 continue  # it was withdrawn
             if item is None:
                 break
-            self._run_item(*item)
+            if type(item) is tuple:
+                self._run_item(*item)
+            else:
+                self._run_bunch(item)
             del item
         if self._finalizer is not None:
             try:
@@ -331,7 +479,7 @@ class Worker:
         self, run: int, offset: int, work: Work, index: int, limited: int, payload: bytes
     ) -> None:
         """Claim, run, answer, in this order; see the protocol page for what a death means."""
-        self._set_mark(mark_of(run, offset))
+        self._scratch.set_mark(mark_of(run, offset))
         self._running = (run, offset)
         if limited:
             self._send(STARTED, run, offset)
@@ -342,17 +490,16 @@ class Worker:
         self._running = None
         _flush()
         self._send(DONE, run, offset, ANSWER.pack(status, seconds), data)
-        self._set_mark(0)
+        self._scratch.set_mark(0)
 
     def _outcome(
         self, work: Work, index: int, payload: bytes, seat: Seat
     ) -> tuple[int, float, bytes]:
-        note = f"raised in a worker process by task {work.name!r} (item {index})"
         succeeded, value, seconds = self._call(work, index, payload, seat)
         if isinstance(value, Interrupted):
             return INTERRUPTED, seconds, b""
         if not succeeded:
-            return ERROR, seconds, _pickling.dump_error(value, note)
+            return ERROR, seconds, _pickling.dump_error(value, _note(work, index))
         try:
             return VALUE, seconds, _pickling.dumps(value)
         except Exception as error:
@@ -363,7 +510,8 @@ class Worker:
         task = CurrentTask(work.name, index, self._index, seat)
         try:
             self._interruptible = True
-            return run_task(task, Context(), _load_and_call, (work, payload), {}, self._await)
+            item = memoryview(payload)[ITEM_HEAD.size :]
+            return run_task(task, Context(), _load_and_call, (work, item), {}, self._await)
         except Interrupted as stop:  # between two lines of ours
             return False, stop, 0.0
         finally:
@@ -383,25 +531,153 @@ class Worker:
 
     def _job_started(self, job: Any) -> None:
         self._job = job
-        if self._target is not None and self._target == self._running:
+        if self._is_target():
             self._loop.stop(job)  # it was told to stop before it came to await
+
+    # -- bunches: many small items, at the cost of few --
+
+    def _run_bunch(self, bunch: Bunch) -> None:
+        """As `_run_item`, one after the other; what is the same for all is done once."""
+        seat = self.gate.seat()
+        seat.wait()
+        task = CurrentRun(bunch.work.name, bunch.index, self._index, seat, bunch)
+        context = Context()
+        context.run(current.set, task)
+        self._scratch.begin(bunch.run, 0)
+        self._bunch = bunch
+        count = FIRST_COUNT
+        while True:
+            before, start = bunch.offset, perf_counter()
+            try:
+                self._run_some(bunch, task, context, count)
+            except BaseException as error:
+                self._tell_one(bunch, error)
+                continue
+            done = bunch.offset - before
+            if not self.gate.is_held(seat):  # another waits for the place
+                seat.leave()
+                seat.wait()
+            if done < count:
+                break
+            each = (perf_counter() - start) / done
+            count = max(FIRST_COUNT, min(int(FLUSH_SECONDS / max(each, 1e-7)), 8 * count))
+            if perf_counter() - bunch.since > FLUSH_SECONDS:
+                self._send_values(bunch)
+        self._bunch = None
+        seat.leave()
+        self._send_values(bunch)
+        self._scratch.set_mark(0)
+        self._bunches.pop(bunch.run, None)
+
+    def _run_some(self, bunch: Bunch, task: CurrentRun, context: Context, count: int) -> None:
+        """Claim, run, keep, for each; see the protocol page for what a death means.
+
+        The loop in which tiny tasks spend their time: whatever can be is a local variable.
+        """
+        memory, words = self._scratch.memory, self._scratch.words
+        call, fresh, kept, dumps = bunch.call(), context.copy, bunch.values.append, marshal.dumps
+        known: type | None = None  # an atom: its values need no look
+        mark, end = mark_of(bunch.run, bunch.offset), words[END]
+        for item in islice(bunch.todo, count):
+            words[0] = mark
+            own = fresh()
+            self._interruptible = True
+            value = own.run(call, item)
+            self._interruptible = False
+            if type(value) is known:
+                data = dumps(value)
+            else:
+                value = self._look(bunch, task, value, own)
+                if type(value) is Pickled:
+                    data = dumps((value.data,))
+                else:
+                    known, data = type(value), dumps(value)
+            stop = end + len(data)
+            if stop > SCRATCH_SIZE:
+                raise NoRoomError(value)
+            memory[end:stop] = data
+            words[END] = end = stop
+            kept(value)
+            bunch.offset += 1
+            mark += 1
+
+    def _look(self, bunch: Bunch, task: CurrentRun, value: Any, context: Context) -> Any:
+        """A value as it is kept and sent, if it is not one of those that need no look."""
+        if is_awaitable(value):
+            context.run(current.set, task.now())
+            try:
+                value = self._await(value, context)
+            finally:
+                self._job = None
+        if type(value) in _pickling.ATOMS:
+            return value
+        try:
+            return Pickled(_pickling.dumps(value))
+        except Exception as error:
+            text = _pickling.explain(f"the result of {bunch.work.name!r}", value, error)
+            raise UnsendableError(text) from None
+
+
+    def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
+        """An item is over that is no small success: what was done before it goes first."""
+        self._interruptible = False
+        seconds = (perf_counter() - bunch.since) / (bunch.offset + 1 - bunch.first - bunch.sent)
+        self._send_values(bunch)
+        self._begin(bunch)
+        if isinstance(error, NoRoomError):
+            status, data = VALUE, error.data()  # by itself; for the next there is room
+        elif isinstance(error, UnsendableError):
+            status, data = UNSENDABLE, str(error).encode("utf-8", "replace")
+        elif isinstance(error, Interrupted):
+            status, data = INTERRUPTED, b""
+        else:
+            error = presentable(error.with_traceback(_below_ours(error.__traceback__)))
+            note = _note(bunch.work, bunch.index + bunch.offset)
+            status, data = ERROR, _pickling.dump_error(error, note)
+        _flush()
+        self._send(DONE, bunch.run, bunch.offset, ANSWER.pack(status, seconds), data)
+        bunch.offset += 1
+        self._begin(bunch)
+
+    def _begin(self, bunch: Bunch) -> None:
+        """All that is done was sent."""
+        self._scratch.begin(bunch.run, bunch.offset)
+        with self._sending:
+            bunch.begin()
+
+    def _send_values(self, bunch: Bunch) -> None:
+        """Send the values that were not sent yet; from either thread."""
+        with self._sending:
+            first, values = bunch.first + bunch.sent, bunch.values[bunch.sent :]
+            if not values:
+                return
+            bunch.sent += len(values)
+            now = perf_counter()
+            each, bunch.since = (now - bunch.since) / len(values), now
+            one_pickle = _pickling.ATOMS.issuperset(map(type, values))
+            data = _pickling.dumps(values) if one_pickle else joined(map(_data_of, values))
+            _flush()
+            self._write(BLOCK, bunch.run, first, BLOCK_HEAD.pack(each, one_pickle), data)
 
     # -- both --
 
-    def _set_mark(self, value: int) -> None:
-        MARK.pack_into(self._mark, 0, value)
-
     def _send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        on_main = threading.get_ident() == self._main
+        if on_main:
+            interruptible, self._interruptible = self._interruptible, False  # no torn message
+        with self._sending:
+            self._write(kind, number, offset, *payload)
+        if on_main:
+            self._interruptible = interruptible
+
+    def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         size = sum(map(len, payload))
         header = HEADER.pack(kind, number, offset, size)
-        interruptible, self._interruptible = self._interruptible, False  # no torn message
-        with self._sending:
-            if size < 1 << 16:
-                self._sock.sendall(b"".join((header, *payload)))
-            else:
-                for part in (header, *payload):
-                    self._sock.sendall(part)
-        self._interruptible = interruptible
+        if size < 1 << 16:
+            self._sock.sendall(b"".join((header, *payload)))
+        else:
+            for part in (header, *payload):
+                self._sock.sendall(part)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
@@ -413,30 +689,73 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _load_and_call(work: Work, payload: bytes) -> Any:
-    """Rebuild function and arguments, inside the task: what fails here is the task's."""
-    import pickle
+def _spread(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    return fn(*args)
 
+
+def _load_arguments(fn: Callable[..., Any], item: memoryview) -> Any:
+    try:
+        args, kwargs = pickle.loads(item)
+    except Exception as error:
+        raise _cannot_rebuild("arguments", fn.__name__, error) from error
+    return fn(*args, **kwargs)
+
+
+def _load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
+    """Rebuild function and arguments, inside the task: what fails here is the task's."""
     try:
         fn = work.load()
         if work.context is not None:
             for variable, value in pickle.loads(work.context):
                 variable.set(value)
-        args, kwargs = pickle.loads(memoryview(payload)[ITEM_HEAD.size :])
+        if unary:
+            item = (item,)
+        args, kwargs = (item, {}) if type(item) is tuple else pickle.loads(item)
     except Exception as error:
-        from unifexec.errors import SerializationError
-
-        raise SerializationError(
-            f"function or arguments of {work.name!r} cannot be rebuilt in the worker: {error!r}"
-        ) from error
+        raise _cannot_rebuild("function or arguments", work.name, error) from error
     return fn(*args, **kwargs)
 
 
-def _simple(payload: bytes) -> Any:
-    """A tuple of plain values, written by our own parent."""
-    import pickle
+def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
+    from unifexec.errors import SerializationError
 
+    return SerializationError(f"{what} of {name!r} cannot be rebuilt in the worker: {error!r}")
+
+
+def _simple(payload: Any) -> Any:
+    """Plain values, written by our own parent."""
     return pickle.loads(payload)
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Several pickles as one message."""
+    parts = list(parts)
+    count = len(parts)
+    lengths = struct.pack(f"!I{count}Q", count, *map(len, parts))
+    return b"".join((lengths, *parts))
+
+
+def split(data: memoryview) -> list[memoryview]:
+    """What was `joined`."""
+    (count,) = COUNT.unpack_from(data)
+    lengths = struct.unpack_from(f"!{count}Q", data, COUNT.size)
+    end = COUNT.size + 8 * count
+    return [data[end : (end := end + length)] for length in lengths]
+
+
+def _data_of(value: Any) -> bytes:
+    return value.data if type(value) is Pickled else _pickling.dumps(value)
+
+
+def _note(work: Work, index: int) -> str:
+    return f"raised in a worker process by task {work.name!r} (item {index})"
+
+
+def _below_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this module at its top."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _flush() -> None:
@@ -446,6 +765,14 @@ def _flush() -> None:
             stream.flush()
         except (AttributeError, OSError, ValueError):
             pass
+
+
+def _buffer_lines() -> None:
+    """A line that a task printed is out at once, and whole (L26)."""
+    try:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        pass
 
 
 def end_now() -> None:
@@ -491,7 +818,7 @@ def live(sock_fd: int, mark_fd: int, lifeline: int) -> None:
     global this_worker
     hold_lifeline(lifeline)
     signal.signal(signal.SIGINT, lambda number, frame: None)  # Ctrl-C is the parent's affair
-    worker = this_worker = Worker(socket.socket(fileno=sock_fd), mmap.mmap(mark_fd, MARK.size))
+    worker = this_worker = Worker(socket.socket(fileno=sock_fd), mmap.mmap(mark_fd, SCRATCH_SIZE))
     os.close(mark_fd)
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, worker.interrupt)

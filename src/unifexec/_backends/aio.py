@@ -9,7 +9,7 @@ from time import perf_counter
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, checked_workers
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -166,7 +166,7 @@ class AsyncRoom(Room):
     def do_send(self, run: Run) -> None:
         """Run a task: a coroutine function on the loop, a plain one in a lane."""
         batch, work = run.batch, run.batch.work
-        args, kwargs = batch.items[0]
+        args, kwargs = both(batch.items[0])
         place = Place(self, run.number)
         task = CurrentTask(batch.name, batch.first, run.worker.index, place)
         run.carried = Call(task)

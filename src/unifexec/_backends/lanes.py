@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from _queue import SimpleQueue
 
-from unifexec._running import CurrentTask, run_task
+from unifexec._running import CurrentTask, current, run_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,13 +58,22 @@ class Lane:
         kwargs: dict[str, Any],
     ) -> tuple[bool, Any, float]:
         """Run one task; what it returns is awaited, if it can be, on the lane's loop."""
+
+        def wait(awaitable: Awaitable[Any], context: Context) -> Any:
+            return self.await_value(task, awaitable, context)
+
+        return run_task(task, context, fn, args, kwargs, wait)
+
+    def await_value(self, task: CurrentTask, awaitable: Awaitable[Any], context: Context) -> Any:
+        """Await what a task returned."""
         self._running = task
+        context.run(current.set, task)
         try:
-            return run_task(task, context, fn, args, kwargs, self._run_awaitable)
+            return self._await(awaitable, context)
         finally:
             self._running = self._job = None
 
-    def _run_awaitable(self, awaitable: Awaitable[Any], context: Context) -> Any:
+    def _await(self, awaitable: Awaitable[Any], context: Context) -> Any:
         if self._loop is None:
             from unifexec._loops import Loop, run_here
 

@@ -23,6 +23,7 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``end(worker)``             it was told to leave and does not: by force, if possible
 ``grant(callback)``         a task that waited has its place again
 ``settle(sink, i, o)``      hand over an outcome
+``settle_block(sink, …)``   hand over the values of many items
 ``warn``, ``broken``        tell
 ``closed``                  nothing is left: the carrier may end
 ==========================  ===========================================================
@@ -35,6 +36,7 @@ import signal
 import sys
 import threading
 from _queue import Empty, SimpleQueue
+from collections import deque
 from contextvars import copy_context
 from time import monotonic
 from weakref import WeakSet, WeakValueDictionary
@@ -45,7 +47,7 @@ from unifexec._core.dispatch import Dispatch, Limits
 from unifexec._core.options import Options
 from unifexec._core.task import logger
 from unifexec._core.verbs import Verbs
-from unifexec._running import current
+from unifexec._running import current_task
 from unifexec.errors import (
     ExecutorClosedError,
     InitializerError,
@@ -66,6 +68,9 @@ if TYPE_CHECKING:
     from unifexec.abc import Stats, Traits
 
 
+LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
+
+
 class Work:
     """What is the same for all items of a batch: the function, its options, its context."""
 
@@ -75,6 +80,24 @@ class Work:
         self.fn = fn
         self.options = options
         self.context = context
+
+
+class Call:
+    """The arguments of a call that has some by name; a tuple is enough for all others."""
+
+    __slots__ = ("args", "kwargs")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args = args
+        self.kwargs = kwargs
+
+
+NO_KWARGS: dict[str, Any] = {}
+
+
+def both(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, by position and by name."""
+    return (item, NO_KWARGS) if type(item) is tuple else (item.args, item.kwargs)
 
 
 class Setup:
@@ -147,6 +170,7 @@ class Room:
         self.closing: bool = False  # the verbs accept nothing more
         self.closed: bool = False  # nothing is left
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
         self._maps: dict[MapRun, None] = {}  # those that may still pull
         self._watchers: list[Callable[[], object]] = []
         self._forks = _wait.forks()
@@ -209,7 +233,7 @@ class Room:
     def nothing_to_serve(self) -> bool:
         """Say that the carrier sleeps; and whether it may."""
         self._asleep = True
-        return self._mailbox.empty()
+        return self._mailbox.empty() and not self._incoming
 
     def serve(self) -> None:
         """Empty the mailbox, decide, act; or leave it to the thread that is at it already.
@@ -225,14 +249,19 @@ class Room:
             finally:
                 self._decider = 0
                 self._turn.release()
-            if self._mailbox.empty():
+            if self._mailbox.empty() and not self._incoming:
                 break
 
     def _serve_all(self) -> None:
+        """Batches first, at every letter: what was submitted before one is known by then."""
         while True:
             try:
                 event, args = self._mailbox.get_nowait()
             except Empty:
+                event = None
+            while self._incoming:
+                self._handle(self.dispatch.submit, self._incoming.popleft())
+            if event is None:
                 break
             self._handle(event, *args)
         deadline = self.dispatch.next_deadline()
@@ -250,15 +279,23 @@ class Room:
             logger().exception("unifexec: internal error in %r", event)
 
     def seconds_to_deadline(self) -> float | None:
-        """How long the carrier may sleep."""
+        """How long the carrier may sleep.
+
+        A deadline that is over is the business of the thread that is deciding.
+        """
         deadline = self._deadline
-        return None if deadline is None else max(0.0, deadline - monotonic())
+        least = LEAST_SLEEP if self._decider else 0.0
+        return None if deadline is None else max(least, deadline - monotonic())
 
     # -- actions that are the same everywhere --
 
     def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
         """Hand over an outcome."""
         sink.settle_item(index, outcome)
+
+    def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:
+        """Hand over the values of many items."""
+        sink.settle_block(first, values, seconds)
 
     def do_grant(self, granted: Callable[[], object]) -> None:
         """A task that waited may go on."""
@@ -327,18 +364,22 @@ class Room:
         return Work(fn, options, copy_context())
 
     def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The arguments as they are."""
-        return args, kwargs
+        """The arguments as they are: a tuple, or both kinds."""
+        return Call(args, kwargs) if kwargs else args
 
-    def pack_item(self, work: Any, args: tuple[Any, ...]) -> Any:
-        """One item of a map; raises `SerializationError`."""
-        if isinstance(work, SerializationError):
-            raise SerializationError(*work.args) from work.__cause__
-        return self.pack_call(work, args, {})
+    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+        """The arguments of items of a map; a `SerializationError` for what cannot travel."""
+        return inputs
 
     def submit_batch(self, batch: Batch) -> None:
-        """Accept a batch."""
-        self.post(self.dispatch.submit, batch)
+        """Accept a batch, and wake somebody who may send it.
+
+        If all places are taken it can wait: who gives one up decides next, and looks here.
+        For that is decided too: either we see a free place, or it sees the batch.
+        """
+        self._incoming.append(batch)
+        if self.dispatch.active < self.dispatch.limits.max_workers:
+            self.ring()
 
     def fail_batch(self, batch: Batch, error: BaseException) -> None:
         """Accept a batch of one that fails before it is sent."""
@@ -373,7 +414,7 @@ class Room:
 
         core = self.dispatch
         return Stats(
-            queued=sum(len(batch) for batch in list(core.queue)),
+            queued=sum(map(len, [*core.queue, *self._incoming])),
             running=core.active,
             done=core.done,
             failed=core.failed,
@@ -467,7 +508,7 @@ class Room:
 
     def may_wait(self) -> bool:
         """Whether this thread may wait for the room to close (L21)."""
-        task = current.get()
+        task = current_task()
         if task is not None and task.room is self:
             return False  # it would wait for itself
         if self._decider == threading.get_ident():

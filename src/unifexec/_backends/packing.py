@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import pickle
 import sys
+from itertools import chain
 from types import FunctionType
 
 from unifexec import _pickling
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
+from unifexec._worker import joined
 from unifexec.errors import RemoteError, SerializationError
 
 TYPE_CHECKING = False
@@ -62,6 +64,52 @@ def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         parts: Any = {**dict(enumerate(args)), **kwargs}
         text = _pickling.explain(f"argument of {name!r}: args", parts, error)
         raise SerializationError(text) from error
+
+
+def packed_items(room: Any, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+    """The arguments of items of a map, each as bytes; what cannot travel as its error (L12)."""
+    if isinstance(work, SerializationError):
+        return [_same_error(work) for _ in inputs]
+    packed: list[Any] = []
+    for args in inputs:
+        try:
+            data = pickle.dumps((args, {}), _pickling.PROTOCOL)
+        except Exception:
+            data = b"__main__"
+        packed.append(_packed_item(room, work, args) if b"__main__" in data else data)
+    return packed
+
+
+def _packed_item(room: Any, work: Any, args: tuple[Any, ...]) -> Any:
+    try:
+        return room.pack_call(work, args, {})
+    except SerializationError as error:
+        return error
+
+
+def _same_error(error: SerializationError) -> SerializationError:
+    """The function cannot travel: each of its items fails, with an exception of its own."""
+    again = SerializationError(*error.args)
+    again.__cause__ = error.__cause__
+    return again
+
+
+MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
+
+
+def are_atoms(inputs: list[tuple[Any, ...]]) -> bool:
+    """Whether all arguments are such as can neither be changed nor alias."""
+    return _pickling.ATOMS.issuperset(map(type, chain.from_iterable(inputs)))
+
+
+def pack_bunch(items: list[Any]) -> tuple[bool, bytes] | None:
+    """Many items as one message: whether as one pickle, and its bytes; None if not worth it."""
+    kinds = set(map(type, items))
+    if kinds == {tuple}:
+        return True, pickle.dumps(items, _pickling.PROTOCOL)
+    if kinds == {bytes} and sum(map(len, items)) < MOST_IN_A_BUNCH:
+        return False, joined(items)
+    return None
 
 
 def unpack_value(data: Any, seconds: float) -> Success[Any] | Failure:

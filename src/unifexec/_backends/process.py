@@ -28,9 +28,12 @@ from unifexec._backends.local import (
     usable_cores,
 )
 from unifexec._backends.packing import (
+    are_atoms,
     is_reference,
     pack_arguments,
+    pack_bunch,
     pack_function,
+    packed_items,
     unpack_error,
     unpack_value,
 )
@@ -94,8 +97,8 @@ class Child:
         self.sock, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as file:
-            file.truncate(_worker.MARK.size)
-            self._mark = mmap.mmap(file.fileno(), _worker.MARK.size)
+            file.truncate(_worker.SCRATCH_SIZE)
+            self._mark = mmap.mmap(file.fileno(), _worker.SCRATCH_SIZE)
             with theirs:
                 self.process = starter.start([theirs.fileno(), file.fileno(), lifeline])
         os.close(lifeline)
@@ -113,6 +116,10 @@ class Child:
         """What it is at; true when it is dead or stopped."""
         (value,) = _worker.MARK.unpack_from(self._mark, 0)
         return int(value)
+
+    def kept(self) -> tuple[int, int, list[Any]]:
+        """Once it is dead: run, offset of the first, and values that it may not have sent."""
+        return _worker.kept(self._mark)
 
     # -- the pipe: never blocking, on this side --
 
@@ -314,6 +321,12 @@ class ProcessRoom(Room):
         """The arguments as bytes."""
         return pack_arguments(work.name, args, kwargs)
 
+    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+        """Atoms as they are, since nobody can change them; all else as bytes."""
+        if isinstance(work, Work) and are_atoms(inputs):
+            return inputs
+        return packed_items(self, work, inputs)
+
     # -- the carrier --
 
     def wake(self) -> None:
@@ -372,7 +385,9 @@ class ProcessRoom(Room):
     def _message(
         self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
     ) -> None:
-        if kind == _worker.DONE:
+        if kind == _worker.BLOCK:
+            self._take_block(number, data)
+        elif kind == _worker.DONE:
             self._handle(self.dispatch.answered, number, [_outcome(data)])
         elif kind == _worker.STARTED:
             self._handle(self.dispatch.started, number, offset)
@@ -384,6 +399,22 @@ class ProcessRoom(Room):
             child.init_error = _pickling.load_error(data, RemoteError)  # told when it has left
         elif kind == _worker.SAID:
             callbacks.run([lambda: _repeat(data)])
+
+    def _take_block(self, number: int, data: bytes | memoryview) -> None:
+        """Values of items of a run, in order; one that cannot be rebuilt fails its own task."""
+        seconds, one_pickle = _worker.BLOCK_HEAD.unpack_from(data)
+        rest = memoryview(data)[_worker.BLOCK_HEAD.size :]
+        if one_pickle:
+            values = pickle.loads(rest)
+        else:
+            parts = _worker.split(rest)
+            try:
+                values = list(map(pickle.loads, parts))
+            except BaseException:
+                values = [unpack_value(part, seconds) for part in parts]
+                self._handle(self.dispatch.answered, number, values)
+                return
+        self._handle(self.dispatch.answered_block, number, values, seconds)
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
         child.put(kind, number, offset, *payload)
@@ -431,13 +462,24 @@ class ProcessRoom(Room):
         if monotonic() - self._voices_seen > VOICES_SECONDS:
             self._look_at_voices()
         limited = run.batch.options.time_limit is not None
+        bunch = pack_bunch(run.batch.items) if run.batch.plain and not limited else None
+        if bunch is not None:
+            self._send_work(child, run.batch.work)
+            head = _worker.ITEMS_HEAD.pack(run.batch.work.key, run.batch.first, bunch[0])
+            child.put(_worker.ITEMS, run.number, 0, head, bunch[1])
+        else:
+            self._put_items(child, run, limited)
+        self._flush(child)
+
+    def _put_items(self, child: Child, run: Run, limited: bool) -> None:
+        """Each as a message of its own."""
         for offset, item in enumerate(run.batch.items):
             batch, index = run.batch.at(offset)
             work: Work = batch.work
             self._send_work(child, work)
             head = _worker.ITEM_HEAD.pack(work.key, index, limited)
-            child.put(_worker.ITEM, run.number, offset, head, item)
-        self._flush(child)
+            data = item if type(item) is bytes else pack_arguments(work.name, item, {})
+            child.put(_worker.ITEM, run.number, offset, head, data)
 
     def _look_at_voices(self) -> None:
         """Tell the workers when other log records or warnings are wanted than before (L26)."""
@@ -495,8 +537,9 @@ class ProcessRoom(Room):
         child.kill()  # what its tasks started ends with it
         exitcode = child.process.wait()
         mark = child.mark()
-        child.close()
         worker = child.worker
+        self._take_kept(child)
+        child.close()
         if worker.stopping and not worker.runs:
             self._handle(self.dispatch.gone, worker.number)
         elif child.init_error is not None:
@@ -507,6 +550,16 @@ class ProcessRoom(Room):
         else:
             touched = any(mark == _worker.mark_of(r.number, r.cursor) for r in worker.runs)
             self._handle(self.dispatch.died, worker.number, touched, _lost(child.pid, exitcode))
+
+    def _take_kept(self, child: Child) -> None:
+        """What it had done and could not send any more is done all the same (L22)."""
+        number, first, values = child.kept()
+        for run in child.worker.runs:
+            done = run.cursor - first
+            if run.number == number and 0 <= done < len(values):
+                outcomes = [_rebuilt(value) for value in values[done:]]
+                self._handle(self.dispatch.answered, number, outcomes)
+                return
 
     def pid_of(self, worker: Worker) -> int | None:
         """The process of a worker."""
@@ -559,6 +612,12 @@ def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
     if status == _worker.INTERRUPTED:
         return Failure(Interrupted(), seconds=seconds)
     return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)
+
+
+def _rebuilt(value: Any) -> Success[Any] | Failure:
+    if isinstance(value, _worker.Pickled):
+        return unpack_value(value.data, 0.0)
+    return Success(value)
 
 
 def _lost(pid: int, exitcode: int) -> Callable[[str], WorkerLostError]:

@@ -12,10 +12,11 @@ import warnings
 from time import monotonic
 
 from unifexec import _pickling
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, checked_workers
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
+    packed_items,
     unpack_error,
     unpack_value,
 )
@@ -116,7 +117,11 @@ class SerialRoom(Room):
         """The arguments as they are, or (``portable``) as bytes."""
         if self._portable:
             return pack_arguments(work.options.name or name_of(work.fn), args, kwargs)
-        return args, kwargs
+        return super().pack_call(work, args, kwargs)
+
+    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+        """As `pack_call`, for items of a map."""
+        return packed_items(self, work, inputs) if self._portable else inputs
 
     def _initialize(self) -> None:
         if not self._initialized:
@@ -144,7 +149,7 @@ class SerialRoom(Room):
         if self._portable:
             args, kwargs = pickle.loads(item)
         else:
-            args, kwargs = item
+            args, kwargs = both(item)
         succeeded, value, seconds = run_task(
             task, work.context.copy(), fn, args, kwargs, self._awaiter(task)
         )

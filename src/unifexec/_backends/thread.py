@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from _queue import Empty, SimpleQueue
-from collections import deque
 from time import monotonic
 
 from unifexec._backends.lanes import Lane
@@ -13,13 +11,15 @@ from unifexec._backends.local import (
     Place,
     Room,
     Setup,
+    both,
     checked_workers,
     usable_cores,
 )
+from unifexec._backends.trips import FLUSH_SECONDS, Calls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import CurrentTask, presentable
+from unifexec._running import CurrentTask, gil_is_enabled, presentable
 from unifexec.errors import ExecutorClosedError
 
 TYPE_CHECKING = False
@@ -32,25 +32,6 @@ if TYPE_CHECKING:
     from unifexec._core.task import Task
     from unifexec._worker import Gate, Seat
     from unifexec.abc import Traits
-
-FLUSH_SECONDS = 0.001  # finished items of a batch are handed over at least so often
-
-
-class Trip:
-    """One run in a thread: what is still to do, and what is done and not handed over.
-
-    Items are taken from the left by the lane, and from the right by who withdraws them;
-    ``deque.popleft`` and ``deque.pop`` are atomic, so each item goes to one of them.
-    """
-
-    __slots__ = ("current", "finished", "lane", "todo")
-
-    def __init__(self, count: int, lane: Lane) -> None:
-        self.todo = deque(range(count))
-        self.finished: deque[Any] = deque()
-        self.lane = lane
-        self.current: tuple[int, CurrentTask] | None = None
-
 
 class GatedPlace(Place):
     """A place in a worker process: it is held together with the one place of the process."""
@@ -90,11 +71,10 @@ class ThreadRoom(Room):
         """How this executor differs from the others."""
         from unifexec.abc import Traits
 
-        gil = getattr(sys, "_is_gil_enabled", lambda: True)()
         return Traits(
             kind="thread",
             concurrency="threads that share the memory of the process",
-            parallel_python=not gil,
+            parallel_python=not gil_is_enabled(),
             shares_memory=True,
             can_abort=False,
             crash_isolated=False,
@@ -227,8 +207,11 @@ class ThreadRoom(Room):
             refused = [Failure(ExecutorClosedError(str(error))) for _ in run.batch.items]
             self.post(self.dispatch.answered, run.number, refused)
             return
-        run.carried = Trip(len(run.batch), lane)
-        lane.put(lambda: self._travel(run))
+        batch = run.batch
+        plain = batch.plain and batch.options.time_limit is None and self.gate is None
+        run.carried = Trip(run, lane, Place(self, run.number), plain)
+        travel = self._travel_plain if plain else self._travel
+        lane.put(lambda: travel(run))
 
     def _spare_lane(self, worker: Worker) -> Lane:
         """One more thread of a worker whose others wait, or were given up."""
@@ -239,28 +222,22 @@ class ThreadRoom(Room):
 
     def do_withdraw(self, run: Run) -> None:
         """Take back what has not started, and hand over what is done."""
-        count = 0
-        while run.carried.todo:
-            try:
-                run.carried.todo.pop()
-            except IndexError:
-                break
-            count += 1
+        left = list(run.carried.todo)
         self.post(self._flush, run)
-        self.post(self.dispatch.withdrawn, run.number, count)
+        self.post(self.dispatch.withdrawn, run.number, len(left))
 
     def do_abort(self, run: Run) -> None:
         """Ask the running task to stop: a coroutine will, a plain function may."""
-        trip: Trip = run.carried
-        current = trip.current  # the lane may have gone on: that item is not touched
-        if current is not None and current[0] == run.cursor and trip.lane.stop(current[1]):
+        trip: Trip = run.carried  # the lane may have gone on: that item is not touched
+        task = trip.task.stop(run.cursor)
+        if task is not None and trip.lane.stop(task):
             self.post(self.dispatch.stopping, run.number, run.cursor)
         self.post(self._flush, run)
 
     def do_discard(self, run: Run) -> None:
         """Give the lane up: it ends when its task does."""
         lane = run.carried.lane
-        run.carried.todo.clear()
+        list(run.carried.todo)  # nobody takes them any more
         run.worker.carried.remove(lane)
         self._threads.remove(lane.thread)
         lane.end()
@@ -276,27 +253,23 @@ class ThreadRoom(Room):
     # -- on the lanes --
 
     def _travel(self, run: Run) -> None:
-        """Run the items of a batch, one after the other."""
+        """Run the items of a batch, one after the other, each with an outcome of its own."""
         trip: Trip = run.carried
         limited = run.batch.options.time_limit is not None
         flushed = monotonic()
-        while trip.todo:
-            try:
-                offset = trip.todo.popleft()
-            except IndexError:  # the rest was withdrawn
-                break
-            if limited:
-                self._tell_on_lane(self.dispatch.started, run.number, offset)
-            trip.finished.append(self._run_item(run, offset))
-            if trip.todo and (limited or monotonic() - flushed > FLUSH_SECONDS):
+        for item in trip.todo:
+            if trip.done and (limited or monotonic() - flushed > FLUSH_SECONDS):
                 flushed = monotonic()
                 self._tell_on_lane(self._flush, run)
+            if limited:
+                self._tell_on_lane(self.dispatch.started, run.number, len(trip.done))
+            trip.done.append(self._run_item(run, len(trip.done), item))
         self._tell_on_lane(self._flush, run)
 
-    def _run_item(self, run: Run, offset: int) -> Success[Any] | Failure:
+    def _run_item(self, run: Run, offset: int, item: Any) -> Success[Any] | Failure:
         batch, index = run.batch.at(offset)
         work = batch.work
-        args, kwargs = run.batch.items[offset]
+        args, kwargs = both(item)
         place = Place(self, run.number)
         seat = None
         if self.gate is not None:
@@ -304,7 +277,7 @@ class ThreadRoom(Room):
             place = GatedPlace(self, run.number, seat)
             seat.wait()
         task = CurrentTask(batch.name, index, run.worker.index, place)
-        run.carried.current = offset, task
+        run.carried.task.begin(task)
         succeeded, value, seconds = run.carried.lane.run(
             task, work.context.copy(), work.fn, args, kwargs
         )
@@ -314,13 +287,44 @@ class ThreadRoom(Room):
             return Success(value, seconds=seconds)
         return Failure(value, seconds=seconds)
 
+    def _travel_plain(self, run: Run) -> None:
+        """As `_travel`, for items of which only the values are wanted, and no time limit.
+
+        What is the same for all of them is made once, and the clock is looked at now and
+        then. Each still runs in a copy of the context of its own (L19).
+        """
+        calls = Calls(run)
+        flushed = monotonic()
+        while calls.some():
+            now = monotonic()
+            if now - flushed > FLUSH_SECONDS:
+                self._tell_on_lane(self._flush, run)
+                flushed = now
+        self._tell_on_lane(self._flush, run)
+
     def _flush(self, run: Run, now: float) -> None:
-        """Hand over what is done; on the carrier."""
-        outcomes = []
-        while run.carried.finished:
-            outcomes.append(run.carried.finished.popleft())
-        if outcomes:
-            self.dispatch.answered(run.number, outcomes, now)
+        """Hand over what is done; on who serves."""
+        trip: Trip = run.carried
+        first, done = trip.take()
+        if not done:
+            return
+        if not trip.plain:
+            self.dispatch.answered(run.number, done, now)
+            return
+        each, trip.since = (now - trip.since) / len(done), now
+        begin = 0
+        for end in sorted(offset - first for offset in list(trip.failed)):
+            if end < len(done):  # else it is not in what we took
+                failure = trip.failed.pop(first + end)
+                failure.seconds = each
+                self._hand_over(run, done[begin:end], each, now)
+                self.dispatch.answered(run.number, [failure], now)
+                begin = end + 1
+        self._hand_over(run, done[begin:], each, now)
+
+    def _hand_over(self, run: Run, values: list[Any], seconds: float, now: float) -> None:
+        if values:
+            self.dispatch.answered_block(run.number, values, seconds, now)
 
     # -- what tasks ask --
 

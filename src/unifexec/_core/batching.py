@@ -10,17 +10,19 @@ from __future__ import annotations
 BATCH_SECONDS = 0.002  # work per batch: long against what sending one costs, about 50 µs
 AHEAD_SECONDS = 0.5  # work per worker in the window: long against a pause of the consumer
 LEAST_AHEAD = 4  # items per worker in the window, however slow they are
-MOST_AHEAD = 8192  # items in the window, however fast: bounds the memory of results
-# The four were chosen by thought, not by measurement; the benchmarks will tell.
+MOST_AHEAD = 16384  # items in the window, however fast: bounds the memory of results
+MOST_TOGETHER = 1 << 16  # items of a batch, whatever is asked for: a mark counts them
+# The first four were chosen by thought, not by measurement; the benchmarks will tell.
 
-SMOOTHING = 0.2  # weight of the newest duration in the running mean
+RISING = 0.2  # weight of the newest duration in the running mean, if it is longer
+FALLING = 0.4  # and if it is shorter: small batches cost more than large ones, which are taken back
 
 
 def observe(mean: float | None, seconds: float) -> float:
     """The running mean of item durations, with one more seen."""
     if mean is None:
         return seconds
-    return mean + SMOOTHING * (seconds - mean)
+    return mean + (RISING if seconds > mean else FALLING) * (seconds - mean)
 
 
 def window_size(workers: int, mean: float | None) -> int:
@@ -36,5 +38,5 @@ def batch_size(workers: int, mean: float | None, window: int) -> int:
     """How many items travel together; one, as long as nothing is known."""
     if mean is None:
         return 1
-    fair = max(1, window // (4 * workers))
+    fair = max(1, window // (2 * workers))
     return int(max(1, min(BATCH_SECONDS / max(mean, 1e-7), fair)))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
-from itertools import count
+from itertools import count, islice
 from time import monotonic
 
 from unifexec import _wait
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         def map_opened(self, run: MapRun) -> None: ...
         def map_ended(self, run: MapRun) -> None: ...
         def map_dropped(self, run: MapRun) -> None: ...
-        def pack_item(self, work: Any, args: tuple[Any, ...]) -> Any: ...
+        def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]: ...
         def submit_batch(self, batch: Batch) -> None: ...
         def fail_batch(self, batch: Batch, error: BaseException) -> None: ...
         def cut_map(self, run: MapRun, abort: bool) -> None: ...
@@ -67,10 +67,16 @@ else:
 
 _NOTHING: Any = object()
 _EVERYTHING = 1 << 62
+PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
 
 
 class MapRun:
-    """One map: the inputs it pulls, the batches it submits, the outcomes it keeps."""
+    """One map: the inputs it pulls, the batches it submits, the outcomes it keeps.
+
+    All that is done for every item is done for many at once where that is possible: inputs
+    are pulled and packed, batches submitted and settled as lists, and what can be yielded
+    stands in one deque, from which `Results` takes without asking anybody.
+    """
 
     def __init__(
         self,
@@ -84,6 +90,7 @@ class MapRun:
         buffersize: int | None,
         ordered: bool,
         raises: bool,
+        bulk: bool,
     ) -> None:
         self.home = home
         self.name = name
@@ -94,13 +101,18 @@ class MapRun:
         self._chunksize = chunksize
         self._buffersize = buffersize
         self._ordered = ordered
+        self._bulk = bulk  # pulling many inputs runs no code of the caller's
         self._turn = allocate_lock()  # held by who pulls; only ever tried, never waited for
-        self._handing = allocate_lock()  # held while one outcome changes hands
-        self._waiting: deque[Any] = deque()  # pulled and packed, not yet submitted
-        self._outcomes: dict[int, Any] = {}  # settled and not yielded, in order of time
+        self._pulling: list[tuple[Any, ...]] = []  # pulled, not yet packed
+        self._waiting: list[Any] = []  # pulled and packed, not yet submitted
+        self._unpackable = False  # an input could not be packed
+        self.ready: deque[Any] = deque()  # what comes next: values, or outcomes if asked for
+        self._later: dict[int, Any] = {}  # settled out of order: index of the first -> as above
+        self._put = 0  # items that came into `ready`, ever; written by who settles
+        self.failure: Failure | None = None  # comes after what is ready, instead of the rest
         self._watchers: list[Callable[[], object]] = []
         self._mean: float | None = None  # seconds per item
-        self._pulled = self._submitted = self._settled = self._yielded = 0
+        self._pulled = self._submitted = self._settled = 0
         self._dropped = 0  # unordered: cancelled by a close, and not yielded
         self._stop = _EVERYTHING  # items from this index on are not wanted
         self._exhausted = False  # nothing more will be pulled
@@ -133,7 +145,7 @@ class MapRun:
         if not self._turn.acquire(False):
             return
         try:
-            self._pull(self._window() - (self._pulled - self._yielded), prompt)
+            self._pull(self._window() - (self._pulled - self._yielded()), prompt)
             self._submit(len(self._waiting) if self.home.eager else demand)
         finally:
             self._turn.release()
@@ -173,9 +185,14 @@ class MapRun:
         return (
             not self._exhausted
             and self._pulled < self._stop
-            and self._pulled - self._yielded < self._window()
+            and self._pulled - self._yielded() < self._window()
             and not self._turn.locked()
         )
+
+    def _yielded(self) -> int:
+        """Items that were yielded; at most, for `_put` is written last and read first."""
+        put = self._put
+        return put - len(self.ready)
 
     def _window(self) -> int:
         if self._buffersize is not None:
@@ -188,55 +205,101 @@ class MapRun:
         if not self.home.batches:
             return 1
         if self._chunksize is not None:
-            return self._chunksize
+            return min(self._chunksize, batching.MOST_TOGETHER)
         return batching.batch_size(self.home.max_workers, self._mean, self._window())
 
     def _pull(self, count: int, prompt: bool) -> None:
         """Pull at most ``count`` inputs, and submit full batches on the way."""
-        size = self._batch_size()
         while count > 0 and not self._exhausted and self._pulled < self._stop:
             if prompt and self.takeable():
                 return
+            size = self._batch_size()
+            before = self._pulled
+            try:
+                if self._bulk:
+                    self._pull_many(min(count, size))
+                else:
+                    self._pull_each(min(count, size), prompt)
+            finally:  # whatever ends it, what was pulled counts
+                self._pack()
+            count -= self._pulled - before
+            if self.home.eager:
+                self._submit(len(self._waiting) if not self._bulk else self._full(size))
+
+    def _full(self, size: int) -> int:
+        """How many of those that wait fill batches."""
+        return len(self._waiting) - len(self._waiting) % size
+
+    def _pull_many(self, count: int) -> None:
+        """From containers: nobody notices that many are taken before the first is sent."""
+        try:
+            self._pulling.extend(islice(self._inputs, count))
+        except Exception as fault:  # L9: after the results before it
+            self._end_of_inputs(fault)
+        else:
+            if len(self._pulling) < count:
+                self._end_of_inputs(None)
+
+    def _pull_each(self, count: int, prompt: bool) -> None:
+        """From iterators of the caller's: one after the other, each packed at once (L12b).
+
+        What waits is sent after a moment, however slowly the next comes.
+        """
+        until = monotonic() + batching.BATCH_SECONDS
+        while count > 0:
             try:
                 args = next(self._inputs, _NOTHING)
-            except Exception as fault:  # L9: after the results before it
-                self._fault = fault
-                args = _NOTHING
-            if args is _NOTHING:
-                self._exhausted = True
-                self._inputs = iter(())  # the inputs need not live as long as the results
+            except Exception as fault:  # L9
+                self._end_of_inputs(fault)
                 return
-            self._pulled += 1
+            if args is _NOTHING:
+                self._end_of_inputs(None)
+                return
+            self._pulling.append(args)
+            self._pack()
             count -= 1
-            self._waiting.append(self._pack(args))
-            if self.home.eager and len(self._waiting) >= size:
-                self._submit(size)
+            if (prompt and self.takeable()) or monotonic() > until:
+                return
 
-    def _pack(self, args: tuple[Any, ...]) -> Any:
-        try:
-            return self.home.pack_item(self._work, args)
-        except SerializationError as error:  # L12: it fails its own task only
-            return error
+    def _end_of_inputs(self, fault: BaseException | None) -> None:
+        self._fault = fault
+        self._inputs = iter(())  # the inputs need not live as long as the results
+        self._pack()
+        self._exhausted = True
+
+    def _pack(self) -> None:
+        """What was pulled is now counted, and in the form in which it will travel."""
+        pulled = self._pulling
+        if pulled:
+            packed = self.home.pack_items(self._work, pulled)
+            self._unpackable |= packed is not pulled and SerializationError in map(type, packed)
+            self._pulling = []
+            self._waiting += packed
+            self._pulled += len(packed)
 
     def _submit(self, count: int) -> None:
         """Submit the first ``count`` of what was pulled, in batches."""
         size = self._batch_size()
         while count > 0 and self._waiting:
-            items = self._next_items(min(size, count)) or [self._waiting.popleft()]
-            batch = Batch(self, self._work, items, self._options, self.name, self._submitted)
+            items = self._next_items(min(size, count))
+            batch = Batch(
+                self, self._work, items, self._options, self.name, self._submitted,
+                plain=self.raises, loose=self.home.batches and self._chunksize is None,
+            )  # fmt: skip
             self._submitted += len(items)
             count -= len(items)
-            if isinstance(items[0], SerializationError):
+            if type(items[0]) is SerializationError:
                 self.home.fail_batch(batch, items[0])
             else:
                 self.home.submit_batch(batch)
 
     def _next_items(self, most: int) -> list[Any]:
-        items: list[Any] = []
-        while len(items) < most and self._waiting:
-            if isinstance(self._waiting[0], SerializationError):
-                break
-            items.append(self._waiting.popleft())
+        """The next that can travel, or one that cannot (L12: it fails its own task only)."""
+        items = self._waiting[:most]
+        if self._unpackable and SerializationError in map(type, items):
+            bad = [type(item) for item in items].index(SerializationError)
+            items = items[: bad or 1]
+        del self._waiting[: len(items)]
         return items
 
     # -- settling: in the executor's thread --
@@ -246,20 +309,47 @@ class MapRun:
         return max(0, min(len(batch), self._stop - batch.first))
 
     def settle_item(self, index: int, outcome: Any) -> None:
-        """For `dispatch`: keep an outcome, and tell the consumer if it waits for this one."""
+        """For `dispatch`: one item has its outcome."""
         self._mean = batching.observe(self._mean, outcome.seconds)
         if self.truncated and not self._ordered and was_cancelled(outcome):
             self._dropped += 1
+            self._settle(index, 1, [])
+        elif not self.raises:
+            self._settle(index, 1, [outcome])
+        elif isinstance(outcome, Success):
+            self._settle(index, 1, [outcome.value])
         else:
-            self._outcomes[index] = outcome
-        self._settled += 1
-        if isinstance(outcome, Failure) and self.raises:
+            self._settle(index, 1, outcome)
             self._cut(index + 1 if self._ordered else 0, abort=True)  # L14
+
+    def settle_block(self, first: int, values: list[Any], seconds: float) -> None:
+        """For `dispatch`: so many items succeeded, and nobody asked for their outcomes."""
+        self._mean = batching.observe(self._mean, seconds)
+        self._settle(first, len(values), values)
+
+    def _settle(self, first: int, count: int, what: Any) -> None:
+        """Keep values, outcomes or a failure, and tell who waits for them."""
+        self._settled += count
+        if self._ordered and first != self._put:
+            self._later[first] = what
+        else:
+            self._make_ready(what)
+            while self._later and self._put in self._later:
+                self._make_ready(self._later.pop(self._put))
+            self._tell()
         if self.unreadable:
             self.forget()
-        if not self._ordered or index == self._yielded or self._finishing:
+        if self._finishing:
             self._tell()
         self._maybe_end()
+
+    def _make_ready(self, what: Any) -> None:
+        if isinstance(what, list):
+            if self.failure is None:  # what comes after the first failure is not asked for
+                self.ready.extend(what)
+                self._put += len(what)
+        elif self.failure is None:
+            self.failure = what
 
     def _cut(self, stop: int, abort: bool) -> None:
         """Want only the items before ``stop``."""
@@ -269,24 +359,13 @@ class MapRun:
 
     # -- yielding: in the consumer's thread (L2, L14) --
 
-    def take(self) -> Any:
-        """The next outcome; `_NOTHING` if it is not there yet, None at the end."""
-        with self._handing:
-            if self._exhausted and self._yielded >= self._pulled - self._dropped:
-                return None
-            index = self._yielded if self._ordered else next(iter(self._outcomes), -1)
-            outcome = self._outcomes.pop(index, _NOTHING)
-            if outcome is not _NOTHING:
-                self._yielded += 1
-        if self._watchers:
-            self._tell()  # several consumers share this map: one of them may pull now
-        return outcome
+    def over(self) -> bool:
+        """Whether all that was pulled has become ready."""
+        return self._exhausted and self._put >= self._pulled - self._dropped
 
     def takeable(self) -> bool:
-        """Whether `take` would give something."""
-        if self._exhausted and self._yielded >= self._pulled - self._dropped:
-            return True
-        return self._yielded in self._outcomes if self._ordered else bool(self._outcomes)
+        """Whether the consumer would get something: a result, a failure or the end."""
+        return bool(self.ready) or self.failure is not None or self.over()
 
     def worth_a_look(self) -> bool:
         """Whether a waiting consumer has something to do."""
@@ -336,12 +415,19 @@ class MapRun:
     def forget(self) -> None:
         """Nobody can read the results: keep nothing, and log the failures."""
         self.unreadable = True
-        for index in list(self._outcomes):
-            outcome = self._outcomes.pop(index, None)
+        failure, self.failure = self.failure, None
+        kept: list[Any] = [failure]
+        kept += [self._later.pop(first, None) for first in list(self._later)]
+        outcomes = list(self.ready)
+        self.ready.clear()
+        if not self.raises:
+            kept += outcomes
+            kept += [outcome for block in kept if isinstance(block, list) for outcome in block]
+        for outcome in kept:
             if isinstance(outcome, Failure) and not was_cancelled(outcome):
                 logger().error(
                     "item %d of the map of %r failed, and nobody can read its results",
-                    index,
+                    outcome.index,
                     self.name,
                     exc_info=outcome.error,
                 )
@@ -368,12 +454,14 @@ class Results(Generic[R]):
     one: each result goes to one of them.
     """
 
-    __slots__ = ("__weakref__", "_deadline", "_run", "_timeout")
+    __slots__ = ("__weakref__", "_deadline", "_ready", "_run", "_timeout", "_unpaused")
 
     def __init__(self, run: MapRun, timeout: float | None) -> None:
         self._run: MapRun | None = run
+        self._ready: deque[Any] = deque()  # that of the run, from the first question on
         self._timeout = timeout
         self._deadline = None if timeout is None else monotonic() + timeout
+        self._unpaused = 0  # results given to coroutines without a pause
 
     def __iter__(self) -> Self:
         return self
@@ -387,10 +475,18 @@ class Results(Generic[R]):
         Raises `WaitTimeoutError` when the time-out of ``map`` is over (and closes), and
         `DeadlockError` in the thread of a loop that must itself run the items.
         """
+        try:
+            return self._ready.popleft()  # most results are there when they are asked for
+        except IndexError:
+            pass
         while (run := self._run) is not None:
-            outcome = self._look(run)
-            if outcome is not _NOTHING:
-                return self._deliver(run, outcome, StopIteration)
+            if self._look(run):
+                try:
+                    return self._ready.popleft()
+                except IndexError:  # another thread took it, or there is no more
+                    pass
+                self._end(run, StopIteration)
+                continue
             run.home.check_alive()
             run.home.check_blocking()
             if not _wait.block(run, run.worth_a_look, self._left()):
@@ -399,42 +495,50 @@ class Results(Generic[R]):
 
     async def __anext__(self) -> R:
         """As ``next``, without blocking the event loop. Cancelling it loses no result."""
+        if self._ready and self._unpaused < PAUSE_EVERY:
+            self._unpaused += 1
+        else:
+            self._unpaused = 0
+            await _wait.checkpoint()
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            pass
         while (run := self._run) is not None:
-            outcome = self._look(run)
-            if outcome is not _NOTHING:
-                await _wait.checkpoint()
-                return self._deliver(run, outcome, StopAsyncIteration)
+            if self._look(run):
+                try:
+                    return self._ready.popleft()
+                except IndexError:
+                    pass
+                self._end(run, StopAsyncIteration)
+                continue
             run.home.check_alive()
             if not await _wait.suspend_for(run, run.worth_a_look, self._left()):
                 self._time_out(run)
         raise StopAsyncIteration
 
-    def _look(self, run: MapRun) -> Any:
-        """Take what is there; else pull, and look again."""
+    def _look(self, run: MapRun) -> bool:
+        """Whether there is something to take; pull, if there is not, and look again."""
         run.started = True
-        outcome = run.take()
-        if outcome is _NOTHING:
+        self._ready = run.ready
+        if not run.takeable():
             run.refill(demand=1)
-            outcome = run.take()
-        return outcome
+        return run.takeable()
 
-    def _deliver(self, run: MapRun, outcome: Any, end: type[Exception]) -> R:
-        if outcome is None:
-            self._run = None
-            raise run.take_fault() or end
-        if not run.raises:
-            whole: R = outcome  # an `Outcome` is what was asked for
-            return whole
-        if isinstance(outcome, Success):
-            value: R = outcome.value
-            return value
+    def _end(self, run: MapRun, end: type[Exception]) -> None:
+        """Nothing was ready: raise the failure that comes next, or the end, if it is there."""
+        failure = run.failure
+        if run.ready or (failure is None and not run.over()):
+            return
         self._run = None
         try:
-            if run.truncated and was_cancelled(outcome):
-                raise run.take_fault() or outcome.error
-            raise outcome.unwrap()
+            if failure is None:
+                raise run.take_fault() or end
+            if run.truncated and was_cancelled(failure):
+                raise run.take_fault() or failure.error
+            raise failure.unwrap()
         finally:
-            del self, run, outcome  # the traceback holds this frame
+            del self, run, failure  # the traceback holds this frame
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
@@ -448,6 +552,7 @@ class Results(Generic[R]):
     def close(self) -> None:
         """End the iteration: items that have not started never will. Never blocks."""
         run, self._run = self._run, None
+        self._ready = deque()
         if run is not None:
             run.stop()
             run.forget()

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
         def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
             """Receive the one outcome of item ``index``."""
 
+        def settle_block(self, first: int, values: list[Any], seconds: float) -> None:
+            """Receive the values of items that succeeded, from ``first`` on (plain batches)."""
+
 
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
 # Long against what a withdrawal costs, short against what a person notices. Not tuned.
@@ -72,8 +75,8 @@ class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
     __slots__ = (
-        "deaths", "doomed", "first", "items", "name", "near_deaths", "options", "single", "sink",
-        "work",
+        "deaths", "doomed", "first", "items", "loose", "name", "near_deaths", "options", "plain",
+        "single", "sink", "work",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +89,8 @@ class Batch:
         first: int = 0,
         *,
         single: bool = False,
+        plain: bool = False,
+        loose: bool = False,
     ) -> None:
         self.sink: Sink = sink
         self.work: Any = work  # what the backend needs to know; nothing of it is read here
@@ -94,6 +99,8 @@ class Batch:
         self.name: str = name
         self.first: int = first
         self.single: bool = single  # a task of its own, that may be bundled with others
+        self.loose: bool = loose  # may be joined with what follows it in its map
+        self.plain: bool = plain  # nobody asks for more than the values of those that succeed
         self.deaths: int = 0  # how often a worker died of its first item
         self.near_deaths: int = 0  # how often one died with it, and had not touched it
         self.doomed: bool = False  # a task that was aborted before its turn came
@@ -101,10 +108,10 @@ class Batch:
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
         items = self.items[start:end]
-        sink, single = self.sink, self.single
         part = Batch(
-            sink, self.work, items, self.options, self.name, self.first + start, single=single
-        )
+            self.sink, self.work, items, self.options, self.name, self.first + start,
+            single=self.single, plain=self.plain, loose=self.loose,
+        )  # fmt: skip
         if start == 0:
             part.deaths, part.near_deaths = self.deaths, self.near_deaths
         return part
@@ -263,7 +270,16 @@ class Dispatch:
 
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest."""
+        while self._deadlines and self._is_past(*self._deadlines[0][2:]):
+            heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
+
+    def _is_past(self, what: str, number: int, offset: int) -> bool:
+        """Whether a deadline was kept: most are, and nobody need wake for them."""
+        if what in ("idle", "leave"):
+            return number not in self.workers
+        run = self.runs.get(number)
+        return run is None or run.cursor != offset
 
     # -- events: work comes and goes --
 
@@ -307,6 +323,25 @@ class Dispatch:
             return
         for outcome in outcomes:
             self._answer_item(run, outcome)
+        run.progress = now
+        self._go_on(run, now)
+
+    def answered_block(self, number: int, values: list[Any], seconds: float, now: float) -> None:
+        """Items of a plain run succeeded, in order, in so many seconds each.
+
+        The same as `answered`, but deciding costs as much for all as for one.
+        """
+        run = self.runs.get(number)
+        if run is None or run.settled or run.batch.options.time_limit is not None:
+            self.answered(number, [Success(value, seconds=seconds) for value in values], now)
+            return
+        first = run.batch.first + run.cursor
+        self._actions.append(("settle_block", run.batch.sink, first, values, seconds))
+        self.done += len(values)
+        self._seconds = batching.observe(self._seconds, seconds)
+        run.worker.busy_seconds += seconds * len(values)
+        run.cursor += len(values)
+        run.stopping = False
         run.progress = now
         self._go_on(run, now)
 
@@ -569,6 +604,8 @@ class Dispatch:
             del batch.items[share:]
         elif batch.single and self.queue:
             batch = self._bundled(batch, min(share, self._bundle_size()))
+        elif batch.loose and self.queue:
+            self._extend(batch, min(share, self._bundle_size(len(batch))))
         run = Run(self._next_number(), worker, batch, now)
         self.runs[run.number] = run
         worker.runs.append(run)
@@ -582,9 +619,10 @@ class Dispatch:
         most = self.limits.max_tasks_per_child
         return _NO_BOUND if most is None else max(1, most - worker.tasks)
 
-    def _bundle_size(self) -> int:
-        """How many single tasks travel together, of the backlog there is."""
-        return batching.batch_size(self.limits.max_workers, self._seconds, len(self.queue))
+    def _bundle_size(self, each: int = 1) -> int:
+        """How many tasks travel together, of a backlog of batches of so many each."""
+        waiting = each * len(self.queue)
+        return batching.batch_size(self.limits.max_workers, self._seconds, waiting)
 
     def _bundled(self, first: Batch, most: int) -> Batch:
         """The task with those behind it that run under the same options."""
@@ -597,6 +635,26 @@ class Dispatch:
             if self._trim(batch):
                 members.append(batch)
         return first if len(members) == 1 else Bundle(members)
+
+    def _extend(self, batch: Batch, most: int) -> None:
+        """Join what follows in its map: batches were made when less was known of durations."""
+        while self.queue and self._follows(batch, self.queue[0], most):
+            more = self.queue.popleft()
+            whole = len(more)
+            if self._trim(more):
+                batch.items += more.items
+            if len(more) < whole:
+                break
+
+    def _follows(self, batch: Batch, more: Batch, most: int) -> bool:
+        return (
+            more.loose
+            and more.sink is batch.sink
+            and more.first == batch.first + len(batch)
+            and len(batch) + len(more) <= most
+            and not more.near_deaths
+            and not more.deaths
+        )
 
     def _trim(self, batch: Batch) -> bool:
         """Drop the items that must not start; False if none is left."""

@@ -7,6 +7,7 @@ batches to the *room* of a backend. They never wait for a task.
 from __future__ import annotations
 
 import concurrent.futures
+from collections import deque
 from functools import partial, update_wrapper
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 else:
     _Typed = concurrent.futures.Executor
+
+
+CONTAINERS = frozenset({list, tuple, range, str, bytes, bytearray, set, frozenset, dict, deque})
+# Iterating these runs no code of the caller's, so that many items may be taken at once.
 
 
 class Verbs(_Typed):
@@ -94,7 +99,9 @@ class Verbs(_Typed):
             if buffersize is not None:
                 check_count("buffersize", buffersize)
             inputs = zip(*_checked_iterables(iterables), strict=strict)
-            run = self._map_run(fn, inputs, chunksize, buffersize, ordered, errors == "raise")
+            bulk = all(type(iterable) in CONTAINERS for iterable in iterables)
+            raises = errors == "raise"
+            run = self._map_run(fn, inputs, chunksize, buffersize, ordered, raises, bulk)
             run.open()
             return Results(run, timeout)
 
@@ -144,6 +151,7 @@ class Verbs(_Typed):
         buffersize: int | None,
         ordered: bool,
         raises: bool,
+        bulk: bool,
     ) -> MapRun:
         room, options = self._room, self._options
         room.check_open()
@@ -161,6 +169,7 @@ class Verbs(_Typed):
             buffersize=buffersize,
             ordered=ordered,
             raises=raises,
+            bulk=bulk,
         )
 
 
