@@ -119,11 +119,28 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation and run its examples; any warning fails."""
-    session.install(".", "--group", "docs", "--group", "tests")
-    session.run(
-        "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html"
-    )
+    session.install(".", "--group", "docs", "--group", "tests", "--group", "examples")
+    build_site(session)
     session.run("pytest", "tests/test_readme_docs.py")
+
+
+@nox.session(name="docs-browser")
+def docs_browser(session: nox.Session) -> None:
+    """Look at the documentation in headless Chromium, at the widths of a desk and of a phone."""
+    missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if missing:
+        told = "apt-get install chromium chromium-driver"
+        session.error(f"{' and '.join(missing)} not found: {told}")
+    session.install(".", "--group", "docs", "--group", "tests", "--group", "browser")
+    site = build_site(session)
+    session.run("pytest", "tests/browser", *session.posargs, env={"UNIFEXEC_SITE": site})
+
+
+def build_site(session: nox.Session) -> str:
+    """Build what changed of the site; any warning fails. Where it stands, as an absolute path."""
+    site = Path("docs/_build/html").absolute()
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", str(site))
+    return str(site)
 
 
 @nox.session
