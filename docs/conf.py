@@ -13,6 +13,7 @@ version = release = version_of("unifexec")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"unifexec {release}"
+html_favicon = "favicon.svg"
 exclude_patterns = ["_build"]
 default_role = "py:obj"  # `Task` in a docstring links to the class
 
