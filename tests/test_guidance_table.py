@@ -82,6 +82,17 @@ def test_the_page_is_not_stale() -> None:
     assert PAGE.read_text(encoding="utf-8") == printed("table", "--page")
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/choosing.md"])
+def test_the_short_table_is_not_stale(page: str) -> None:
+    """``unifexec table --short`` writes the table of the README and of the page on choosing."""
+    begin, end = (
+        "<!-- Written by `unifexec table --short`; a test fails when it is stale. -->",
+        "<!-- -->",
+    )
+    _, _, rest = (ROOT / page).read_text(encoding="utf-8").partition(begin)
+    assert rest.partition(end)[0].strip() == printed("table", "--short").strip()
+
+
 def test_the_terminal_shows_all_of_it() -> None:
     """Every claim stands there, wrapped to the width; its evidence when asked for."""
     text = table.as_text(comparison.rows(), width=60)

@@ -95,6 +95,7 @@ def _add_table(commands: Commands[argparse.ArgumentParser]) -> None:
     table.add_argument("--evidence", action="store_true", help="name what shows each claim")
     form = table.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="one Markdown table")
+    form.add_argument("--short", action="store_true", help="the Markdown table of the README")
     form.add_argument("--page", action="store_true", help="the page of the documentation")
 
 
@@ -194,6 +195,8 @@ def _table(options: argparse.Namespace) -> int:
 
     if options.page:
         print(table.as_page(comparison.rows(gil=True)), end="")
+    elif options.short:
+        print(table.as_short(comparison.rows(gil=True)), end="")
     elif options.markdown:
         print(table.as_markdown(comparison.rows(gil=True)), end="")
     else:

@@ -124,9 +124,11 @@ def _use_case() -> Row:
             f"{COMPARE} http",
         ),
         process=_shown(
-            "Python code that computes",
+            "Python code that computes; code that may crash, or must be stopped on time",
             "test_python_code_uses_several_cores_in_processes",
             f"{COMPARE} parse",
+            f"{DEATH}::test_L22_only_the_guilty_task_is_lost",
+            f"{LIMITS}::test_L16_process_is_stopped_on_time",
         ),
         **{
             "async": _shown(

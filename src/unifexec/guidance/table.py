@@ -22,6 +22,8 @@ that what shows it: tests of this project, which run on your interpreter, and ro
 interpreter at hand. Tests without a file stand in `tests/test_guidance_evidence.py`.
 """
 
+SHORT = {"Use case": "when", "Overhead": "what it costs", "Memory": "memory"}
+
 
 def as_text(rows: Iterable[Row], width: int = 80, evidence: bool = False) -> str:
     """The table for a terminal: a block for each feature, a paragraph for each executor.
@@ -52,6 +54,19 @@ def as_markdown(rows: Sequence[Row]) -> str:
     head = ["", *(f'`"{kind}"`' for kind in KINDS)]
     body = [[f"**{row.feature}**", *(row.cells[kind].text for kind in KINDS)] for row in rows]
     return _markdown_table(head, body)
+
+
+def as_short(rows: Sequence[Row]) -> str:
+    """The table of the README: executors down, the features that most choices rest on across."""
+    found = {row.feature: row for row in rows}
+    body = [
+        [
+            f'`{kind.capitalize()}Executor`, `"{kind}"`',
+            *(found[feature].cells[kind].text for feature in SHORT),
+        ]
+        for kind in KINDS
+    ]
+    return _markdown_table(["use", *SHORT.values()], body)
 
 
 def as_page(rows: Sequence[Row]) -> str:
