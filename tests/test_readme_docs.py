@@ -18,8 +18,6 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
-import unifexec
-
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
@@ -110,12 +108,6 @@ def test_the_readme_changes_one_word(kind: str, tmp_path: Path) -> None:
 def test_the_readme_example_is_short() -> None:
     """The first example has at most fifteen lines, not counting empty ones."""
     assert len(list(filter(str.strip, blocks(README, "python").splitlines()))) <= 15
-
-
-def test_the_reference_has_every_public_name() -> None:
-    """Each name that the front door offers stands in the reference."""
-    words = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8").split()
-    assert [name for name in unifexec.__all__ if f"unifexec.{name}" not in words] == []
 
 
 def test_the_guarantees_name_every_law() -> None:

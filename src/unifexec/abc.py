@@ -70,7 +70,13 @@ class Traits(NamedTuple):
 
 
 class WorkerStats(NamedTuple):
-    """One worker, as `Executor.stats` saw it."""
+    """One worker, as `Executor.stats` saw it.
+
+    Attributes:
+        worker: its number, from 0; a replacement takes over that of its predecessor.
+        pid: its process id; None where workers are not processes.
+        busy_seconds: how long its tasks have run, together.
+    """
 
     worker: int
     pid: int | None
@@ -78,7 +84,16 @@ class WorkerStats(NamedTuple):
 
 
 class Stats(NamedTuple):
-    """Counts of one executor at one moment; see `Executor.stats`."""
+    """Counts of one executor at one moment; see `Executor.stats`.
+
+    Attributes:
+        queued: tasks, and items of maps, that wait for a worker.
+        running: places in use, at most ``max_workers``.
+        done, failed: tasks that ended so far, with a value or without.
+        lost: tasks whose worker died while it ran them; they count as failed, too.
+        abandoned: tasks that did not stop when they should have, and still go on.
+        workers: those there are now.
+    """
 
     queued: int
     running: int
