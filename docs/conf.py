@@ -29,7 +29,8 @@ default_role = "py:obj"  # `Task` in a docstring links to the class
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_typehints = "signature"  # long rows of overloads are summed up: see SUMMED_UP
+python_maximum_signature_line_length = 90  # a longer one has a line for each parameter
 
 # Links into other projects need the network, and the build must not.
 if os.environ.get("UNIFEXEC_DOCS_ONLINE"):
