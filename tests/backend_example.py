@@ -1,4 +1,4 @@
-"""The smallest backend that keeps the whole contract; ``docs/maintainers`` walks through it.
+"""A small but whole backend; ``docs/maintainers`` walks through it.
 
 Every task has a thread of its own, which ends with it.
 """

@@ -1,4 +1,4 @@
-"""The example of a backend keeps every law: it joins the conformance suite by one line."""
+"""The example of a backend passes the conformance suite, which it joins by one line."""
 
 from __future__ import annotations
 
