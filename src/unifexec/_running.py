@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any, Protocol
 
+    class Named(Protocol):
+        """Items that have a name and an index, found by their offset."""
+
+        def at(self, offset: int) -> tuple[Any, int]: ...
+
     class Place(Protocol):
         """The right to run that a task holds; one of ``max_workers``."""
 
@@ -91,14 +96,11 @@ class CurrentRun:
     somebody asks, which few do.
     """
 
-    __slots__ = ("_done", "_first", "_made", "_name", "_place", "_stopped", "_worker")
+    __slots__ = ("_batch", "_done", "_made", "_place", "_stopped", "_worker")
 
-    def __init__(
-        self, name: str, first: int, worker: int, place: Place | None, done: Sized
-    ) -> None:
+    def __init__(self, batch: Named, worker: int, place: Place | None, done: Sized) -> None:
+        self._batch = batch
         self._done = done  # as long as the number of items before the one that runs
-        self._name = name
-        self._first = first
         self._worker = worker
         self._place = place
         self._made: tuple[int, CurrentTask] | None = None
@@ -114,7 +116,8 @@ class CurrentRun:
         made, offset = self._made, len(self._done)
         if made is not None and made[0] == offset:
             return made[1]
-        task = CurrentTask(self._name, self._first + offset, self._worker, self._place)
+        part, index = self._batch.at(offset)
+        task = CurrentTask(part.name, index, self._worker, self._place)
         self._made = offset, task
         if self._stopped == offset:
             task.stop_requested = True
@@ -167,7 +170,7 @@ def run_task(
     """
     start = perf_counter()
     try:
-        value = context.run(_call, task, fn, args, kwargs)
+        value = context.run(call_as, task, fn, *args, **kwargs)
         if is_awaitable(value):
             value = run_awaitable(value, context)
         return True, value, perf_counter() - start
@@ -175,9 +178,10 @@ def run_task(
         return False, presentable(error), perf_counter() - start
 
 
-def _call(
-    task: CurrentTask, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+def call_as(
+    task: CurrentTask | CurrentRun, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> Any:
+    """Call ``fn`` as the body of a task; in its context."""
     current.set(task)
     return fn(*args, **kwargs)
 

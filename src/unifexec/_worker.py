@@ -108,7 +108,9 @@ class Bunch:
     sends what is done when it does. Values are appended by the one, and sent under a lock.
     """
 
-    def __init__(self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool) -> None:
+    def __init__(
+        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool
+    ) -> None:
         self.run = run
         self.work = work
         self.index = index
@@ -124,6 +126,10 @@ class Bunch:
     def __len__(self) -> int:
         """Items before the one that runs; see `CurrentRun`."""
         return self.offset
+
+    def at(self, offset: int) -> tuple[Work, int]:
+        """What names an item, and its index."""
+        return self.work, self.index + offset
 
     def call(self) -> Callable[[Any], Any]:
         """What runs one item."""
@@ -540,7 +546,7 @@ class Worker:
         """As `_run_item`, one after the other; what is the same for all is done once."""
         seat = self.gate.seat()
         seat.wait()
-        task = CurrentRun(bunch.work.name, bunch.index, self._index, seat, bunch)
+        task = CurrentRun(bunch, self._index, seat, bunch)
         context = Context()
         context.run(current.set, task)
         self._scratch.begin(bunch.run, 0)
@@ -582,7 +588,7 @@ class Worker:
             words[0] = mark
             own = fresh()
             self._interruptible = True
-            value = own.run(call, item)
+            value: Any = own.run(call, item)
             self._interruptible = False
             if type(value) is known:
                 data = dumps(value)
@@ -616,7 +622,6 @@ class Worker:
         except Exception as error:
             text = _pickling.explain(f"the result of {bunch.work.name!r}", value, error)
             raise UnsendableError(text) from None
-
 
     def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
         """An item is over that is no small success: what was done before it goes first."""
@@ -662,9 +667,9 @@ class Worker:
     # -- both --
 
     def _send(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
-        on_main = threading.get_ident() == self._main
+        on_main, interruptible = threading.get_ident() == self._main, self._interruptible
         if on_main:
-            interruptible, self._interruptible = self._interruptible, False  # no torn message
+            self._interruptible = False  # no torn message
         with self._sending:
             self._write(kind, number, offset, *payload)
         if on_main:

@@ -117,7 +117,9 @@ def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:
         assert program.line() == "ready"
         if kind == "process" and where != "submit":
             wait_for(lambda: program.send(0) or len(program.seen) >= 1)
-        if where == "asyncio":  # once in some hundred runs one seemed lost as the loop fell asleep
+        if where == "asyncio" or (kind == "serial" and where != "submit"):
+            # A signal that comes as a thread is about to sleep in the kernel, and was asked for
+            # signals already, wakes nobody: CPython hears of it when the sleep is over.
             assert program.comes_to_rest()
         program.send(signal.SIGINT)
         code, _, errors = program.finish(within=4)

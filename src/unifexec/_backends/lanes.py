@@ -36,6 +36,15 @@ class Lane:
         """Run ``work`` after what was put before."""
         self._inbox.put(work)
 
+    def wake(self, serve: Callable[[], object]) -> None:
+        """Have a lane that waits for work serve, unless it has something to do, and serves then.
+
+        Either it takes that after our look, and serves after what we came for; or we see that
+        it took it, and put.
+        """
+        if self._inbox.empty():
+            self._inbox.put(serve)
+
     def end(self) -> None:
         """End the thread after what was put before."""
         self._inbox.put(None)

@@ -24,6 +24,7 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``grant(callback)``         a task that waited has its place again
 ``settle(sink, i, o)``      hand over an outcome
 ``settle_block(sink, …)``   hand over the values of many items
+``settle_tasks(…)``         hand over the values of single tasks
 ``warn``, ``broken``        tell
 ``closed``                  nothing is left: the carrier may end
 ==========================  ===========================================================
@@ -51,7 +52,6 @@ from unifexec._running import current_task
 from unifexec.errors import (
     ExecutorClosedError,
     InitializerError,
-    SerializationError,
     WaitTimeoutError,
 )
 
@@ -256,19 +256,24 @@ class Room:
         """Batches first, at every letter: what was submitted before one is known by then."""
         while True:
             try:
-                event, args = self._mailbox.get_nowait()
+                letter = self._mailbox.get_nowait()
             except Empty:
-                event = None
-            while self._incoming:
-                self._handle(self.dispatch.submit, self._incoming.popleft())
-            if event is None:
+                letter = None
+            if self._incoming:
+                self._handle(self.dispatch.submit_all, self._take_incoming())
+            if letter is None:
                 break
-            self._handle(event, *args)
+            self._handle(letter[0], *letter[1])
         deadline = self.dispatch.next_deadline()
         if deadline is not None and deadline <= monotonic():
             self._handle(self.dispatch.tick)
             deadline = self.dispatch.next_deadline()
         self._deadline = deadline
+
+    def _take_incoming(self) -> list[Batch]:
+        """What was submitted; more may come meanwhile."""
+        take = self._incoming.popleft
+        return [take() for _ in range(len(self._incoming))]
 
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
         try:
@@ -292,6 +297,12 @@ class Room:
     def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
         """Hand over an outcome."""
         sink.settle_item(index, outcome)
+
+    def do_settle_tasks(self, members: list[Batch], answers: list[Any]) -> None:
+        """Hand over the values of single tasks."""
+        for member, (value, seconds) in zip(members, answers, strict=True):
+            task: Any = member.sink
+            task.settle_value(value, seconds)
 
     def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:
         """Hand over the values of many items."""
@@ -350,6 +361,11 @@ class Room:
 
     def check_open(self) -> None:
         """Raise if tasks are not accepted any more."""
+        closed = self.closing or _exiting or self.dispatch.broken is not None
+        if closed or self._forks != _wait.forks():
+            self._say_why_not()
+
+    def _say_why_not(self) -> None:
         self.check_alive()
         if self.closing:
             raise ExecutorClosedError("the executor was shut down: it accepts no more tasks")

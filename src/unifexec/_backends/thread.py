@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
+from functools import partial
 from time import monotonic
 
 from unifexec._backends.lanes import Lane
@@ -15,7 +16,7 @@ from unifexec._backends.local import (
     checked_workers,
     usable_cores,
 )
-from unifexec._backends.trips import FLUSH_SECONDS, Calls, Trip
+from unifexec._backends.trips import FLUSH_SECONDS, Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from unifexec._core.task import Task
     from unifexec._worker import Gate, Seat
     from unifexec.abc import Traits
+
 
 class GatedPlace(Place):
     """A place in a worker process: it is held together with the one place of the process."""
@@ -95,7 +97,7 @@ class ThreadRoom(Room):
         except (IndexError, TypeError):  # none is idle, or not set up
             self._bell.put(None)
         else:
-            lane.put(self._serve_on_lane)
+            lane.wake(self._serve_on_lane)
 
     def carry(self) -> None:
         """Serve and sleep, until all is closed."""
@@ -207,11 +209,17 @@ class ThreadRoom(Room):
             refused = [Failure(ExecutorClosedError(str(error))) for _ in run.batch.items]
             self.post(self.dispatch.answered, run.number, refused)
             return
-        batch = run.batch
-        plain = batch.plain and batch.options.time_limit is None and self.gate is None
-        run.carried = Trip(run, lane, Place(self, run.number), plain)
-        travel = self._travel_plain if plain else self._travel
-        lane.put(lambda: travel(run))
+        run.carried = Trip(run, lane, Place(self, run.number))
+        lane.put(partial(self._way_of(run.batch), run))
+
+    def _way_of(self, batch: Batch) -> Callable[[Run], None]:
+        """How a batch is run: with as little done for each item as it allows."""
+        if batch.options.time_limit is None and self.gate is None:
+            if batch.plain:
+                return self._travel_plain
+            if batch.single:
+                return self._travel_tasks
+        return self._travel
 
     def _spare_lane(self, worker: Worker) -> Lane:
         """One more thread of a worker whose others wait, or were given up."""
@@ -288,28 +296,47 @@ class ThreadRoom(Room):
         return Failure(value, seconds=seconds)
 
     def _travel_plain(self, run: Run) -> None:
-        """As `_travel`, for items of which only the values are wanted, and no time limit.
-
-        What is the same for all of them is made once, and the clock is looked at now and
-        then. Each still runs in a copy of the context of its own (L19).
-        """
+        """As `_travel`, for items of which only the values are wanted, and no time limit."""
         calls = Calls(run)
         flushed = monotonic()
         while calls.some():
             now = monotonic()
             if now - flushed > FLUSH_SECONDS:
-                self._tell_on_lane(self._flush, run)
+                self._tell_on_lane(self._flush_plain, run)
                 flushed = now
-        self._tell_on_lane(self._flush, run)
+        self._tell_on_lane(self._flush_plain, run)
+
+    def _travel_tasks(self, run: Run) -> None:
+        """As `_travel`, for single tasks without a time limit."""
+        calls = TaskCalls(run)
+        while calls.some():
+            self._tell_on_lane(self._flush_tasks, run)
+        self._tell_on_lane(self._flush_tasks, run)
 
     def _flush(self, run: Run, now: float) -> None:
         """Hand over what is done; on who serves."""
+        way = self._way_of(run.batch)
+        if way == self._travel_plain:
+            self._flush_plain(run, now)
+        elif way == self._travel_tasks:
+            self._flush_tasks(run, now)
+        else:
+            self._flush_outcomes(run, now)
+
+    def _flush_outcomes(self, run: Run, now: float) -> None:
+        _, done = run.carried.take()
+        if done:
+            self.dispatch.answered(run.number, done, now)
+
+    def _flush_tasks(self, run: Run, now: float) -> None:
+        _, done = run.carried.take()
+        if done:
+            self.dispatch.answered_tasks(run.number, done, now)
+
+    def _flush_plain(self, run: Run, now: float) -> None:
         trip: Trip = run.carried
         first, done = trip.take()
         if not done:
-            return
-        if not trip.plain:
-            self.dispatch.answered(run.number, done, now)
             return
         each, trip.since = (now - trip.since) / len(done), now
         begin = 0

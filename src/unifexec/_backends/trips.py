@@ -1,16 +1,23 @@
-"""Trips: batches on their way through a thread, and the loop in which tiny tasks spend their time."""
+"""Trips: batches on their way through a thread, and the loops in which tiny tasks spend time."""
 
 from __future__ import annotations
 
 from itertools import islice
-from time import monotonic
+from time import monotonic, perf_counter
 
 from unifexec._core.outcome import Failure
-from unifexec._running import CurrentRun, claims, current, is_awaitable, presentable
+from unifexec._running import (
+    CurrentRun,
+    call_as,
+    claims,
+    current,
+    is_awaitable,
+    presentable,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from unifexec._backends.lanes import Lane
@@ -30,18 +37,17 @@ class Trip:
     by who serves.
     """
 
-    __slots__ = ("done", "failed", "lane", "plain", "since", "taken", "task", "todo")
+    __slots__ = ("done", "failed", "lane", "since", "taken", "task", "todo")
 
-    def __init__(self, run: Run, lane: Lane, place: Place, plain: bool) -> None:
+    def __init__(self, run: Run, lane: Lane, place: Place) -> None:
         batch = run.batch
         self.lane = lane
-        self.plain = plain  # only values are wanted
         self.todo: Iterator[Any] = claims(batch.items)
-        self.done: list[Any] = []  # outcomes, or values
+        self.done: list[Any] = []  # outcomes, or values; of single tasks also their seconds
         self.failed: dict[int, Failure] = {}  # plain: failures, by offset; None in `done`
         self.taken = 0  # so many of `done` were handed over
         self.since = monotonic()  # when it began, or handed over last
-        self.task = CurrentRun(batch.name, batch.first, run.worker.index, place, self.done)
+        self.task = CurrentRun(batch, run.worker.index, place, self.done)
 
     def take(self) -> tuple[int, list[Any]]:
         """What was done since the last call, and the offset of its first; on who serves."""
@@ -50,6 +56,39 @@ class Trip:
         self.done[first:end] = [None] * (end - first)  # a yielded result is not kept alive
         self.taken = end
         return first, taken
+
+
+class TaskCalls:
+    """The calls of single tasks that came together, each with a function of its own."""
+
+    def __init__(self, run: Run) -> None:
+        self._trip: Trip = run.carried
+        self._members = run.batch.parts()
+
+    def some(self) -> bool:
+        """Run some tasks, as many as take a moment; False when none are left."""
+        trip, members, task = self._trip, self._members, self._trip.task
+        done = trip.done
+        began = before = perf_counter()
+        for item in trip.todo:
+            work = members[len(done)].work
+            try:
+                if type(item) is tuple:
+                    value = work.context.run(call_as, task, work.fn, *item)
+                else:
+                    value = work.context.run(call_as, task, work.fn, *item.args, **item.kwargs)
+                if is_awaitable(value):
+                    value = trip.lane.await_value(task.now(), value, work.context)
+            except BaseException as error:
+                now = perf_counter()
+                done.append(Failure(presentable(below_here(error)), seconds=now - before))
+            else:
+                now = perf_counter()
+                done.append((value, now - before))
+            if now - began > FLUSH_SECONDS:
+                return True
+            before = now
+        return False
 
 
 class Calls:
@@ -114,9 +153,14 @@ class Calls:
         return trip.lane.await_value(trip.task.now(), value, context), known
 
     def _fail(self, error: BaseException) -> None:
-        traceback = error.__traceback__
-        for _ in range(2):  # frames of ours
-            traceback = traceback and traceback.tb_next
-        failure = Failure(presentable(error.with_traceback(traceback)))
+        failure = Failure(presentable(below_here(error)))
         self._trip.failed[len(self._trip.done)] = failure
         self._trip.done.append(None)
+
+
+def below_here(error: BaseException) -> BaseException:
+    """An exception without the frames of this module at the top of its traceback."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return error.with_traceback(traceback)

@@ -458,7 +458,7 @@ class Results(Generic[R]):
 
     def __init__(self, run: MapRun, timeout: float | None) -> None:
         self._run: MapRun | None = run
-        self._ready: deque[Any] = deque()  # that of the run, from the first question on
+        self._ready: deque[R] = deque()  # that of the run, from the first question on
         self._timeout = timeout
         self._deadline = None if timeout is None else monotonic() + timeout
         self._unpaused = 0  # results given to coroutines without a pause

@@ -49,7 +49,11 @@ if TYPE_CHECKING:
     Action: TypeAlias = tuple[Any, ...]
 
     class Sink(Protocol):
-        """Who asked for a batch, and receives its outcomes."""
+        """Who asked for a batch, and receives its outcomes.
+
+        A task has ``settle_value(value, seconds)`` besides, for a value; a map has
+        ``settle_block(first, values, seconds)``, for those of many items of plain batches.
+        """
 
         def claim_batch(self, batch: Batch) -> int:
             """How many of its items, from the first, may start now; they count as started."""
@@ -57,9 +61,6 @@ if TYPE_CHECKING:
 
         def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
             """Receive the one outcome of item ``index``."""
-
-        def settle_block(self, first: int, values: list[Any], seconds: float) -> None:
-            """Receive the values of items that succeeded, from ``first`` on (plain batches)."""
 
 
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
@@ -128,6 +129,19 @@ class Batch:
         return len(self.items)
 
 
+class Single(Batch):
+    """One task by itself; it may be bundled with others that wait."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, sink: Sink, work: Any, item: Any, options: Options, name: str, bundled: bool
+    ) -> None:
+        self.sink, self.work, self.items, self.options = sink, work, [item], options
+        self.name, self.first, self.single, self.plain = name, 0, bundled, False
+        self.loose, self.doomed, self.deaths, self.near_deaths = False, False, 0, 0
+
+
 class Bundle(Batch):
     """Single tasks that waited, and travel together; each keeps its own sink and name.
 
@@ -140,7 +154,7 @@ class Bundle(Batch):
     def __init__(self, members: list[Batch]) -> None:
         first = members[0]
         items = [member.items[0] for member in members]
-        super().__init__(first.sink, first.work, items, first.options, first.name)
+        super().__init__(first.sink, first.work, items, first.options, first.name, single=True)
         self.members = members
 
     def part(self, start: int, end: int) -> Batch:
@@ -285,15 +299,25 @@ class Dispatch:
 
     def submit(self, batch: Batch, now: float) -> None:
         """A batch was accepted."""
-        if self.broken is not None:
-            self._fail(batch, self._initializer_error)
-        elif self.ended:
-            self._fail(batch, _closed_error)
-        elif self._cancelling:
-            self._fail(batch, _cancelled_error)
-        else:
-            self.queue.append(batch)
+        self.submit_all([batch], now)
+
+    def submit_all(self, batches: list[Batch], now: float) -> None:
+        """Batches were accepted, in this order."""
+        refusal = self._refusal()
+        if refusal is None:
+            self.queue.extend(batches)
             self._assign(now)
+            return
+        for batch in batches:
+            self._fail(batch, refusal)
+
+    def _refusal(self) -> Callable[[str, int], BaseException] | None:
+        """What becomes of a batch that cannot run any more."""
+        if self.broken is not None:
+            return self._initializer_error
+        if self.ended:
+            return _closed_error
+        return _cancelled_error if self._cancelling else None
 
     def source_opened(self, sink: Sink, now: float) -> None:
         """A map began: it may submit even while the executor is closing."""
@@ -344,6 +368,38 @@ class Dispatch:
         run.stopping = False
         run.progress = now
         self._go_on(run, now)
+
+    def answered_tasks(self, number: int, answers: list[Any], now: float) -> None:
+        """Single tasks of a run were answered: a value with its seconds, or a `Failure`.
+
+        The same as `answered`, at less cost for each.
+        """
+        run = self.runs.get(number)
+        if run is None or run.settled or run.batch.options.time_limit is not None:
+            self.answered(number, [_outcome_of(answer) for answer in answers], now)
+            return
+        begin = 0
+        for end, answer in enumerate(answers):
+            if type(answer) is not tuple:
+                self._settle_tasks(run, answers[begin:end])
+                self._answer_item(run, answer)
+                begin = end + 1
+        self._settle_tasks(run, answers[begin:] if begin else answers)
+        run.progress = now
+        self._go_on(run, now)
+
+    def _settle_tasks(self, run: Run, answers: list[Any]) -> None:
+        """Tasks of a bundle succeeded, one after the other."""
+        count, first = len(answers), run.cursor
+        if not count:
+            return
+        self._actions.append(("settle_tasks", run.batch.parts()[first : first + count], answers))
+        seconds = sum([seconds for _, seconds in answers])
+        self.done += count
+        self._seconds = batching.observe(self._seconds, seconds / count)
+        run.worker.busy_seconds += seconds
+        run.cursor = first + count
+        run.stopping = False
 
     def withdrawn(self, number: int, count: int, now: float) -> None:
         """A worker gave back the last ``count`` items of a run, unstarted."""
@@ -626,12 +682,12 @@ class Dispatch:
 
     def _bundled(self, first: Batch, most: int) -> Batch:
         """The task with those behind it that run under the same options."""
-        members = [first]
-        while len(members) < most and self.queue:
-            batch = self.queue[0]
-            if not batch.single or batch.options is not first.options:
+        members, options, queue = [first], first.options, self.queue
+        while queue and len(members) < most:
+            batch = queue[0]
+            if not batch.single or batch.options is not options:
                 break
-            self.queue.popleft()
+            queue.popleft()
             if self._trim(batch):
                 members.append(batch)
         return first if len(members) == 1 else Bundle(members)
@@ -877,6 +933,10 @@ class Dispatch:
 
     def _remind(self, when: float, what: str, number: int, offset: int) -> None:
         heappush(self._deadlines, (when, self._next_number(), what, number, offset))
+
+
+def _outcome_of(answer: Any) -> Any:
+    return Success(answer[0], seconds=answer[1]) if type(answer) is tuple else answer
 
 
 def _describe(run: Run) -> str:

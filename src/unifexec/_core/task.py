@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 
 _NOT_WANTED: Any = object()  # a task settled, and nobody had asked for its condition
+_VALUE: Any = object()  # it succeeded: the value stands in `_result`
 
 
 class Task(Future["R"]):
@@ -67,22 +68,23 @@ class Task(Future["R"]):
     name: str
     """The task's name: that of its function, or of ``with_options(name=)``."""
 
-    def __init__(self, home: Home, name: str, *, abortable: bool = True) -> None:
-        # What `Future.__init__` sets, except for its condition: see `_condition`.
-        self._state = "PENDING"
-        self._result: Any = None
-        self._exception: BaseException | None = None
-        self._waiters: list[Any] = []
-        self._done_callbacks: list[Any] = []
+    # What `Future.__init__` would set, and more: here, as long as nobody asks for another.
+    _state = "PENDING"
+    _result: Any = None
+    _exception: BaseException | None = None
+    _seconds = 0.0
+    _cancel_won = False
+    _outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: a success not asked for yet
+    _watchers: Any = ()
+    _callbacks: Any = ()
+    _awaiting: Any = ()
+
+    def __init__(self, home: Home, name: str, abortable: bool = True) -> None:
         self.name = name
         self._home = home
         self._abortable = abortable
         self._token = [True]  # taken once: see the table above
-        self._cancel_won = False
-        self._outcome: Success[R] | Failure | None = None
-        self._watchers: list[Callable[[], object]] = []
-        self._callbacks: list[_Callback] = []
-        self._awaiting: list[object] = []
+        self._first: list[Any] = []  # who comes first: see `_condition`
 
     # -- the table of states: used by the core --
 
@@ -119,11 +121,22 @@ class Task(Future["R"]):
         if self._take_token() and isinstance(getattr(outcome, "error", None), TaskCancelledError):
             self._cancel_won = True  # it was cancelled for us, by a close: say so as `cancel` does
         self._outcome = outcome
-        condition = self.__dict__.setdefault("_made_condition", _NOT_WANTED)
-        if condition is _NOT_WANTED:
+        self._tell_all()
+
+    def settle_value(self, value: R, seconds: float) -> None:
+        """As `settle`, for a task that started and succeeded: most do."""
+        if self._outcome is None:
+            self._result, self._seconds = value, seconds
+            self._outcome = _VALUE
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        """It has its outcome."""
+        self._first.append(_NOT_WANTED)
+        if self._first[0] is _NOT_WANTED:
             self._publish()
         else:
-            self._publish_under(condition)
+            self._publish_under(self._first[0])
         if self._watchers:
             self._tell()
         if self._callbacks:
@@ -135,10 +148,10 @@ class Task(Future["R"]):
         if self._cancel_won:
             self._state = "CANCELLED_AND_NOTIFIED"
             return
-        if isinstance(outcome, Success):
-            self._result = outcome.value
-        elif outcome is not None:
+        if isinstance(outcome, Failure):
             self._exception = outcome.error
+        elif outcome is not _VALUE:
+            self._result = outcome.value
         self._state = "FINISHED"
 
     def _publish_under(self, condition: threading.Condition) -> None:
@@ -158,19 +171,34 @@ class Task(Future["R"]):
     def _condition(self) -> threading.Condition:  # type: ignore[override]
         """What the standard library's `wait` and `as_completed` hold and wait for.
 
-        Most tasks are never waited for in this way, so it is made when it is asked for.
-        Whoever comes first decides, by ``setdefault``, which is atomic: if that is a waiter,
-        `settle` does its work under the condition; if it is `settle`, there is nobody to
-        tell, and a waiter that comes now must find the work done: so it does it, too.
+        Most tasks are never waited for in this way, so it is made when it is asked for. Who
+        comes first in a list decides: if that is a waiter, with a condition, `settle` does its
+        work under that; if it is `settle`, there is nobody to tell, and a waiter that comes
+        now must find the work done: so it does it, too.
         """
-        made = self.__dict__.get("_made_condition")
-        if made is None:
-            made = self.__dict__.setdefault("_made_condition", threading.Condition())
-        if made is _NOT_WANTED:
+        if not self._first:
+            self._first.append(threading.Condition())
+        if self._first[0] is _NOT_WANTED:
             self._publish()
-            made = self.__dict__.setdefault("_late_condition", threading.Condition())
-        condition: threading.Condition = made
+            late: threading.Condition = self._made("_late_condition", threading.Condition())
+            return late
+        condition: threading.Condition = self._first[0]
         return condition
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]
+        """The standard library's waiters."""
+        waiters: list[Any] = self._made("_made_waiters", [])
+        return waiters
+
+    @property
+    def _done_callbacks(self) -> list[Any]:
+        """The standard library's callbacks: ours are elsewhere."""
+        return []
+
+    def _made(self, name: str, new: Any) -> Any:
+        """An attribute that few tasks need; whoever makes it first, in one atomic step."""
+        return self.__dict__.setdefault(name, new)
 
     def _take_callbacks(self) -> list[Callable[[], object]]:
         """Those that nobody else has taken: whoever takes one calls it."""
@@ -184,7 +212,7 @@ class Task(Future["R"]):
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher`` when the task has settled, at once if it has."""
-        self._watchers.append(watcher)
+        self._made("_watchers", []).append(watcher)
         if self._outcome is not None:
             self._tell()
 
@@ -201,14 +229,15 @@ class Task(Future["R"]):
         """Forget a watcher; it may be called all the same."""
         try:
             self._watchers.remove(watcher)
-        except ValueError:  # it was called
+        except (AttributeError, ValueError):  # it was called
             pass
 
     def outcome(self) -> Success[R] | Failure:
         """The outcome of a task that is done."""
-        if self._outcome is not None:
-            return self._outcome
-        return Failure(cancelled_error(self.name), 0, self.name)
+        outcome: Success[R] | Failure | None = self._outcome
+        if outcome is _VALUE:
+            outcome = self._outcome = Success(self._result, 0, self.name, self._seconds)
+        return outcome or Failure(cancelled_error(self.name), 0, self.name)
 
     # -- for callers --
 
@@ -262,7 +291,11 @@ class Task(Future["R"]):
             TaskCancelledError: it was cancelled or aborted.
             DeadlockError: this is the thread of the loop that must run the task.
         """
-        self._wait_for_outcome(timeout)
+        if timeout is not None or self._outcome is None:
+            self._wait_for_outcome(timeout)
+        if self._outcome is _VALUE:
+            value: R = self._result
+            return value
         try:
             return self.outcome().unwrap()
         finally:
@@ -287,7 +320,7 @@ class Task(Future["R"]):
         Otherwise callbacks run in the order they were added, on a thread that carries no
         tasks: a slow one delays other callbacks only. What it raises is logged.
         """
-        self._callbacks.append(_Callback(fn, self))
+        self._made("_callbacks", []).append(_Callback(fn, self))
         if self._outcome is not None:  # and it may have settled without seeing this one
             for call in self._take_callbacks():
                 call()
@@ -299,7 +332,7 @@ class Task(Future["R"]):
         if not self.done():
             self._home.check_alive()
         me = object()
-        self._awaiting.append(me)
+        self._made("_awaiting", []).append(me)
         try:
             await _wait.suspend(self, self.done)
         except BaseException:  # the scope we wait in was cancelled (L17)
@@ -334,7 +367,7 @@ class Task(Future["R"]):
             return "cancelled"
         if self._outcome is None:
             return "pending" if self._token else "running"
-        return "done" if isinstance(self._outcome, Success) else "failed"
+        return "failed" if isinstance(self._outcome, Failure) else "done"
 
 
 class _Callback:

@@ -12,7 +12,7 @@ from functools import partial, update_wrapper
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
 from unifexec._core.collect import GatherTask, MapRun, Results
-from unifexec._core.dispatch import Batch
+from unifexec._core.dispatch import Batch, Single
 from unifexec._core.task import Task
 from unifexec.errors import SerializationError
 
@@ -132,15 +132,15 @@ class Verbs(_Typed):
         check_callable(fn, "submit")
         room, options = self._room, self._options
         room.check_open()
-        name = options.name or name_of(fn)
-        task: Task[Any] = Task(room, name, abortable=options.abort)
+        name = options.name or getattr(fn, "__qualname__", None) or name_of(fn)
+        task: Task[Any] = Task(room, name, options.abort)
         try:
             work = room.pack_work(fn, options)
             item = room.pack_call(work, args, kwargs)
         except SerializationError as error:  # L12: it fails its own task, nothing is sent
             room.fail_batch(Batch(task, None, [None], options, name), error)
         else:
-            room.submit_batch(Batch(task, work, [item], options, name, single=room.batches))
+            room.submit_batch(Single(task, work, item, options, name, room.batches))
         return task
 
     def _map_run(
