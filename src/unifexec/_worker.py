@@ -591,7 +591,7 @@ class Worker:
             value: Any = own.run(call, item)
             self._interruptible = False
             if type(value) is known:
-                data = dumps(value)
+                data = dumps(value)  # type: ignore[arg-type]  # an atom
             else:
                 value = self._look(bunch, task, value, own)
                 if type(value) is Pickled:
