@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,19 @@ from unifexec.compare import server
 from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target
 from unifexec.guidance.alone import Alone
 from unifexec.guidance.travel import Travel
-from unifexec.guidance.trials import NO_TIME, Candidate, Trial, candidates
+from unifexec.guidance.trials import (
+    FEW_SAMPLES,
+    NO_TIME,
+    STUCK,
+    Candidate,
+    Trial,
+    candidates,
+)
 
 from . import guidance_functions as functions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SHORT = 1.0  # seconds: a budget for what is clear at once
 LATE = 1.0  # seconds that a busy machine may be late
@@ -57,11 +65,13 @@ def test_a_function_that_waits_wants_threads() -> None:
 
 
 def test_a_tiny_lambda_wants_no_executor() -> None:
-    """``x + 1``: a plain loop, since handing a call over costs more than the call."""
+    """``x + 1``: a plain loop, since handing a call over costs more than the call; for sure."""
     advice = advise(functions.add_one, range(1000), budget=SHORT)
-    assert advice.executor == "serial"
+    assert (advice.executor, advice.confidence) == ("serial", "high")
     assert "less than it costs to hand a call to any worker" in advice.reasons[0]
-    assert "results = [fn(each) for each in inputs]" in str(advice)
+    assert "results = [add_one(each) for each in inputs]" in str(advice)
+    assert "a call takes " in advice.reasons[0]
+    assert " ns:" in advice.reasons[0]  # of many in a row: not what a look at the clock takes
 
 
 def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
@@ -71,6 +81,47 @@ def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
     assert advice.executor == "thread"
     assert {trial.candidate.kind for trial in advice.trials} == {"serial", "thread"}
     assert any(".parts['socket'] cannot be sent to another process" in r for r in advice.reasons)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_an_open_socket_is_used_by_one_call_at_a_time(count: int) -> None:
+    """Two calls on one would steal each other's answers: as many sockets, so many at once."""
+    with echoing(count) as sockets:
+        advice = advise(functions.ask, sockets, budget=SHORT)
+    assert advice.executor == "thread"
+    threads = [t for t in advice.trials if t.candidate.kind == "thread"]
+    if count == 1:
+        assert (advice.confidence, advice.speedup) == ("low", None)
+        assert {trial.problem for trial in threads} == {FEW_SAMPLES}
+        assert any("as many samples as there may be workers" in r for r in advice.reasons)
+    else:
+        assert (advice.workers, threads[0].problem) == (count, None)
+        assert advice.speedup is not None
+        assert advice.speedup > count / 3
+    assert any("of 'ask' cannot be sent to another process: <socket" in r for r in advice.reasons)
+
+
+@contextmanager
+def echoing(count: int) -> Iterator[list[socket.socket]]:
+    """Give connections, each answered by a thread of its own, after a moment."""
+
+    def answer(connection: socket.socket) -> None:
+        while question := connection.recv(100):
+            time.sleep(0.005)
+            connection.sendall(question)
+
+    with ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(count)]
+        threads = [threading.Thread(target=answer, args=(there,)) for _, there in pairs]
+        for here, there in pairs:
+            stack.enter_context(there)
+            stack.callback(here.close)
+        for thread in threads:
+            thread.start()
+        yield [here for here, _ in pairs]
+        for (here, _), thread in zip(pairs, threads, strict=True):
+            here.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
 
 
 @pytest.mark.slow  # it measures what a busy machine hides
@@ -141,6 +192,18 @@ def test_one_long_call_gives_a_guess_that_says_so() -> None:
     assert (advice.executor, advice.confidence) == ("thread", "low")
     assert any("no time" in reason for reason in advice.reasons)
     assert "not tried" in str(advice)
+
+
+def test_calls_that_block_each_other_for_good_are_given_up() -> None:
+    """It ends, says so, and does not advise what never ended."""
+    begin = time.monotonic()
+    try:
+        advice = advise(functions.block_beside_itself, [1], budget=1.0)
+        assert time.monotonic() - begin < 10
+    finally:
+        functions.RELEASED.set()
+    assert advice.executor != "thread"
+    assert any(f"Thread failed: {STUCK}" in reason for reason in advice.reasons)
 
 
 def test_nothing_is_left_running() -> None:
@@ -321,7 +384,7 @@ def test_what_failed_is_never_chosen() -> None:
 
 def test_large_values_are_not_sent_to_processes() -> None:
     """What weighs more than may be under way at once is not tried there."""
-    kinds = {c.kind for c in candidates(alone(), Travel(there=1 << 29), 2, None)}
+    kinds = {c.kind for c in candidates(alone(), Travel(there=1 << 29), 2, None, 9)}
     assert kinds == {"serial", "thread"}
 
 
@@ -447,7 +510,9 @@ def test_the_advise_command_dry() -> None:
         ("no_such_module:f", "[1]", "cannot be imported"),
         ("json:nothing", "[1]", "no attribute 'nothing'"),
         ("json:__name__", "[1]", "not a function but 'json'"),
+        ("tests.guidance_broken:f", "[1]", "importing module 'tests.guidance_broken' raised"),
         ("json:dumps", "no such file", "neither a file nor a Python expression"),
+        ("json:dumps", "nofile.txt", "no file here, and as an expression: name 'nofile'"),
         ("json:dumps", "1 / 0", "ZeroDivisionError"),
         ("json:dumps", "'text'", "put it into a list"),
         ("json:loads", "[1]", "failed on every sample"),
@@ -461,6 +526,29 @@ def test_the_advise_command_says_what_is_wrong(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--budget", "x"], "must be a number of seconds above 0, got 'x'"),
+        (["--budget", "-1"], "must be a number of seconds above 0, got '-1'"),
+        (["--workers", "0"], "at least 1, got '0'"),
+        (["--plot", "plot.svg", "--dry"], "leave out --dry"),
+        (["--plot", "plot.pdf"], "a .svg or .png file, got 'plot.pdf'"),
+    ],
+)
+def test_bad_options_of_advise_are_refused(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the function is called: it would fail, and would be told so."""
+    name = "tests.guidance_functions:fail"
+    try:
+        code: object = main(["advise", name, "--samples", "[1]", *options])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert words in capsys.readouterr().err
 
 
 def test_samples_from_files(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def _add_advise(commands: Commands[argparse.ArgumentParser]) -> None:
         "advise",
         help="measure a function of yours for some seconds, and say which executor it wants",
         description="Runs the function on the samples, again and again, for some seconds, here and "
-        "in every executor: what it changes outside of itself is changed as often.",
+        "in every executor: what it changes outside of itself is changed as often, and by several "
+        "calls at once.",
     )
     advise.set_defaults(run=_advise)
     advise.add_argument("function", metavar="package.module:function")
@@ -142,9 +143,12 @@ def _new_file(text: str) -> Path:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text}")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
     return value
 
 
@@ -168,6 +172,9 @@ def _compare(options: argparse.Namespace) -> int:
 def _advise(options: argparse.Namespace) -> int:
     from unifexec.guidance import advise, target
 
+    if options.plot is not None and options.dry:
+        print("unifexec advise: --plot draws what was measured: leave out --dry", file=sys.stderr)
+        return 2
     if options.plot is not None and (problem := _cannot_plot(options.plot)):
         return problem
     try:

@@ -17,7 +17,7 @@ from unifexec.guidance import hints, judging, machine, pair, telling, travel, tr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from unifexec.guidance.alone import Alone
+    from unifexec.guidance.alone import Alone, Record
     from unifexec.guidance.judging import Choice
     from unifexec.guidance.travel import Travel
     from unifexec.guidance.trials import Trial
@@ -38,8 +38,9 @@ class Advice:
         executor: ``"serial"``, ``"thread"``, ``"process"`` or ``"async"``.
         workers: how many.
         chunksize: for ``map``; None, the usual case, leaves it to ``map``.
-        speedup: calls per second over those of plain serial calls, as measured here with
-            workers that ran already; None if that was not measured.
+        speedup: calls per second to expect, over those of plain serial calls: as measured here
+            with workers that ran already, or, where other programs disturbed that, the mean of
+            it and of what processor time promises; None if nothing was measured.
         confidence: ``"high"``, ``"medium"`` or ``"low"``.
         reasons: sentences.
         alone: the calls with nothing beside them; None with ``dry=True``.
@@ -79,8 +80,12 @@ def advise(
     """Say which executor ``fn`` wants, from calling it on samples for some seconds.
 
     ``fn`` is called again and again, here, in threads and in other processes: whatever it
-    changes outside of itself is changed as often. It blocks, for the budget at most and
-    one call more. The advice is for a long ``map`` on this machine as it is now.
+    changes outside of itself (files, databases, servers) is changed as often, and by several
+    calls at once. Samples are used by several calls at once, too, except those that cannot be
+    copied, such as sockets: of these, give as many as there may be workers.
+
+    It blocks, for the budget at most and one call more; calls that do not end within about a
+    second then are given up. The advice is for a long ``map`` on this machine as it is now.
 
     Arguments:
         fn: a plain function or an ``async def`` of one argument.
@@ -112,9 +117,11 @@ def advise(
     alone, record = alone_module.measure_alone(fn, inputs, ALONE_SHARE * budget)
     weighed = travel.measure_travel(fn, name, record.tried[:LOOKED_AT], record.results)
     record.results.clear()
-    field = trials.candidates(alone, weighed, cores, workers)
-    holds_gil = pair.holds_the_gil(fn, record.tried, alone, PAIR_SHARE * budget)
-    good = record.tried[: len(inputs)]
+    good = _usable(inputs, record) if weighed.input_stays else record.tried[: len(inputs)]
+    field = trials.candidates(alone, weighed, cores, workers, len(good))
+    holds_gil = pair.holds_the_gil(
+        fn, good, alone, PAIR_SHARE * budget, shared=not weighed.input_stays
+    )
     tried = trials.Contest(fn, good, alone, weighed, deadline).hold(field)
     assumed = machine.has_gil() if alone.coroutine and alone.waiting_share < 0.5 else holds_gil
     choice = judging.choose(tried, alone, weighed, cores, assumed)
@@ -122,6 +129,12 @@ def advise(
         choice = judging.with_workers(choice, workers)
     reasons = telling.reasons(choice, alone, weighed, tried, record.failed, holds_gil)
     return _advice(name, choice, reasons, alone, weighed, tried, begin)
+
+
+def _usable(inputs: list[Any], record: Record) -> list[Any]:
+    """The different objects among the samples, without those on which ``fn`` failed."""
+    failed = {id(sample) for sample, _ in record.failed}
+    return list({id(each): each for each in inputs if id(each) not in failed}.values())
 
 
 def _advice(
@@ -151,7 +164,11 @@ def _advice(
 def name_of(fn: object) -> str:
     """What to call a function: its name, or what a partial or an object is made of."""
     inner = getattr(fn, "func", fn)
-    return str(getattr(inner, "__qualname__", None) or type(inner).__qualname__)
+    name = str(getattr(inner, "__qualname__", None) or type(inner).__qualname__)
+    if name == "<lambda>":  # it may have been given one
+        names = getattr(inner, "__globals__", {}).items()
+        return next((str(given) for given, value in names if value is inner), name)
+    return name
 
 
 def _check(fn: object, budget: float, workers: int | None) -> None:

@@ -65,7 +65,9 @@ class Alone:
     @property
     def disturbed(self) -> bool:
         """Other programs took much of the time in which this one would have computed."""
-        return self.queueing > DISTURBING * self.computing and self.waiting_share < 0.9
+        if self.seconds < CLOCK_SECONDS or self.waiting_share > 0.9:
+            return False
+        return self.queueing > DISTURBING * self.computing
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from unifexec.guidance.trials import (
     COULD_NOT_WIN,
     FEW_COROUTINES,
+    FEW_SAMPLES,
     MOST_COROUTINES,
     MOST_THREADS,
     NO_TIME,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 AS_GOOD = 0.95  # of the best rate: then the simpler executor is chosen
 CLEAR_LEAD = 1.15  # times the rate of the best other kind
 STEADY = 1.25  # between the two best slices of one candidate
+FAR_AHEAD = 2.0  # times the rate of the best other kind: then it need not be steady
+UNTRIED = frozenset({NO_TIME, NONE_ENDED, COULD_NOT_WIN, FEW_SAMPLES})  # and not failed
 SIMPLEST_FIRST = ("serial", "async", "thread", "process")  # async is tried for coroutines only
 WORTH_IT = 5.0  # times as long as serialising: a call worth sending, if nothing else is known
 HANDING_OVER = 20e-6  # seconds that a task costs, about
@@ -67,8 +70,13 @@ def choose(
     measured = {trial.candidate.kind for trial in able}
     late = {t.candidate.kind for t in trials if t.problem in {NO_TIME, NONE_ENDED}}
     guess = guess_from_alone(alone, travel, cores)
-    if measured <= {"serial"} or guess.kind in late - measured:
+    failed = {t.candidate.kind for t in trials if t.problem and t.problem not in UNTRIED}
+    untried = {trial.problem for trial in trials if not trial.rates}
+    unsure = measured <= {"serial"} and untried != {COULD_NOT_WIN}
+    if guess.kind not in failed and (unsure or guess.kind in late - measured):
         return guess
+    if not able:
+        return _serial()
     able = [trial for trial in able if _chunks_pay(trial, able)]
     best = max(able, key=lambda trial: trial.rate)
     good = [trial for trial in able if trial.rate >= AS_GOOD * best.rate]
@@ -121,6 +129,7 @@ def _confidence(chosen: Trial, trials: Sequence[Trial], able: Sequence[Trial], b
     )
     all_tried = all(trial.rates or trial.problem == COULD_NOT_WIN for trial in trials)
     steady = len(chosen.rates) > 1 and chosen.rate <= STEADY * sorted(chosen.rates)[-2]
+    steady = steady or chosen.rate > FAR_AHEAD * rival
     ahead = chosen.rate >= CLEAR_LEAD * rival
     doubts = [not all_tried, not steady, not ahead, busy].count(True)
     return ("high", "medium", "medium")[doubts] if doubts < 3 else "low"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from unifexec import create_executor
 from unifexec.guidance.alone import queueing_seconds
+from unifexec.guidance.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,28 +22,36 @@ if TYPE_CHECKING:
 HOLDS, RELEASES = 0.3, 0.15  # of the time, more than alone: blocked by the twin; or hardly
 LEAST_SECONDS = 0.05  # for several turns of the GIL, of 5 ms each
 LEAST_COMPUTING = 0.02  # seconds of each twin; less shows nothing
+END_SECONDS = 1.0  # for a twin that is blocked by the other for good: more is not waited
 PATIENCE = 3.0  # times as long as planned, on a machine too busy to give them that
 
 
 def holds_the_gil(
-    fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone, seconds: float
+    fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone, seconds: float, shared: bool
 ) -> bool | None:
     """Whether one of two threads that call it is blocked while the other computes.
 
     Takes about so many seconds, and one call at least. None if it cannot be told: the
-    function hardly computes, computes elsewhere, is a coroutine, or does some of both.
+    function hardly computes, computes elsewhere, is a coroutine, or does some of both; or
+    there is one sample, and it may not be ``shared`` by both.
     """
     if alone.coroutine or alone.mostly_elsewhere:
         return None
     if alone.waiting_share > 0.7 or alone.seconds > seconds:
         return None
-    with create_executor("thread", max_workers=2) as executor:
-        until = time.perf_counter() + max(seconds, LEAST_SECONDS)
-        twins = [executor.submit(_call_until, fn, samples, until) for _ in range(2)]
-        try:
-            spent = executor.gather(*twins).result()
-        except Exception:  # it works alone, and not beside itself
-            return None
+    if not shared and len(samples) < 2:
+        return None
+    given = [samples, samples] if shared else [samples[::2], samples[1::2]]
+    until = time.perf_counter() + max(seconds, LEAST_SECONDS)
+    executor = create_executor("thread", max_workers=2)
+    twins = [executor.submit(_call_until, fn, each, until) for each in given]
+    ending = PATIENCE * (max(seconds, LEAST_SECONDS) + alone.longest)
+    try:
+        spent = executor.gather(*twins).result(ending + END_SECONDS)
+    except Exception:  # it works alone, and not beside itself
+        return None
+    finally:
+        end(executor, END_SECONDS)
     computing = sum(each[0] for each in spent)
     blocked = sum(each[1] for each in spent)
     more = blocked / max(blocked + computing, 1e-9) - alone.waiting_share

@@ -29,6 +29,10 @@ def load_function(text: str) -> Callable[[Any], Any]:
         raise ValueError(
             f"module {module_name!r} cannot be imported ({error}): run this where it is found"
         ) from error
+    except Exception as error:
+        raise ValueError(
+            f"importing module {module_name!r} raised {type(error).__name__}: {error}"
+        ) from error
     for name in path.split("."):
         if not hasattr(value, name):
             raise ValueError(f"{module_name!r} has no {path!r}: there is no attribute {name!r}")
@@ -56,6 +60,10 @@ def load_samples(text: str) -> list[Any]:
         value = eval(text, _Modules())
     except SyntaxError as error:
         raise ValueError(f"samples {text!r} are neither a file nor a Python expression") from error
+    except NameError as error:
+        raise ValueError(
+            f"samples {text!r} are no file here, and as an expression: {error}"
+        ) from error
     except Exception as error:
         raise ValueError(f"samples {text!r} raised {type(error).__name__}: {error}") from error
     if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):

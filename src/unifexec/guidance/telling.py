@@ -7,7 +7,8 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from unifexec.guidance import judging
-from unifexec.guidance.trials import COULD_NOT_WIN, NO_TIME
+from unifexec.guidance.alone import CLOCK_SECONDS
+from unifexec.guidance.trials import COULD_NOT_WIN, FEW_SAMPLES, NO_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,10 +37,11 @@ def reasons(
     holds_gil: bool | None,
 ) -> list[str]:
     """Why this one, in sentences."""
+    each = _seconds_of_a_call(alone, tried)
     return [
-        _what_a_call_is(alone),
+        _what_a_call_is(alone, each),
         *_how_cores_are_used(holds_gil),
-        *_what_travelling_costs(alone, weighed),
+        *_what_travelling_costs(each, weighed),
         *_how_much_calls_vary(alone),
         *_what_was_fastest(choice, tried),
         *_what_starting_costs(choice, tried),
@@ -47,9 +49,17 @@ def reasons(
     ]
 
 
-def _what_a_call_is(alone: Alone) -> str:
+def _seconds_of_a_call(alone: Alone, tried: Sequence[Trial]) -> float:
+    """Those of short calls from many in a row: beside them, looks at the clock are long."""
+    serial = max((t.rate for t in tried if t.candidate.kind == "serial"), default=0.0)
+    if alone.seconds < CLOCK_SECONDS and serial:
+        return min(alone.seconds, 1 / serial)
+    return alone.seconds
+
+
+def _what_a_call_is(alone: Alone, each: float) -> str:
     kind = "coroutine" if alone.coroutine else "plain function"
-    took = f"It is a {kind}; a call takes {seconds(alone.seconds)}"
+    took = f"It is a {kind}; a call takes {seconds(each)}"
     if alone.mostly_elsewhere:
         return f"{took} and computes in other threads or processes, not in the one that calls."
     if alone.seconds < judging.TINY_SECONDS:
@@ -69,15 +79,15 @@ def _how_cores_are_used(holds_gil: bool | None) -> Iterator[str]:
         yield "Two at once in threads do not block each other: it computes without the GIL."
 
 
-def _what_travelling_costs(alone: Alone, weighed: Travel) -> Iterator[str]:
+def _what_travelling_costs(each: float, weighed: Travel) -> Iterator[str]:
     if weighed.problem:
-        yield f"It cannot go to another process: {weighed.problem}."
+        yield _as_sentence(weighed.problem)
         return
     size = weighed.there + (weighed.back or 0)
-    if weighed.seconds > WEIGHS * alone.seconds:
+    if weighed.seconds > WEIGHS * each:
         yield (
             f"An input and its result weigh {_bytes(size)}; serialising them takes "
-            f"{seconds(weighed.seconds)}, a call {seconds(alone.seconds)}."
+            f"{seconds(weighed.seconds)}, a call {seconds(each)}."
         )
 
 
@@ -102,8 +112,7 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
         chosen = next(t for t in tried if _is_chosen(t.candidate, choice))
         yield (
             f"It made {_rate(chosen.rate)} calls a second; the best other kind, "
-            f"{rival.candidate.kind} with {_workers(rival.candidate.workers)}, "
-            f"{_rate(rival.rate)}."
+            f"{_named(rival.candidate)}, {_rate(rival.rate)}."
         )
 
 
@@ -131,16 +140,22 @@ def _what_is_doubtful(
 ) -> Iterator[str]:
     if alone.disturbed:
         yield (
-            "Other programs used this machine meanwhile, and the choice leans on processor time "
-            "as much as on what was measured: try again when it is quiet."
+            "Other programs used this machine meanwhile: choice and expected speed-up lean on "
+            "processor time as much as on what was measured. Try again when it is quiet."
+        )
+    if any(t.problem == FEW_SAMPLES for t in tried):
+        yield (
+            "No two calls were given one input at once, since it cannot be copied: give as many "
+            "samples as there may be workers, to have them tried."
         )
     no_time = [t.candidate for t in tried if t.problem == NO_TIME]
     if no_time:
-        names = ", ".join(f"{c.kind} with {_workers(c.workers)}" for c in no_time)
+        names = ", ".join(map(_named, no_time))
         yield f"There was no time for {names}: give a larger budget."
-    for trial in tried:
-        if trial.problem and trial.problem not in {NO_TIME, COULD_NOT_WIN}:
-            yield f"{trial.candidate.kind.capitalize()} failed: {trial.problem}."
+    failures = [(t.candidate.kind, t.problem) for t in tried if t.problem]
+    for kind, problem in dict.fromkeys(failures):
+        if problem not in {NO_TIME, COULD_NOT_WIN, FEW_SAMPLES}:
+            yield f"{kind.capitalize()} failed: {problem}."
     if failed:
         sample, error = failed[0]
         yield (
@@ -163,7 +178,7 @@ def reasons_unseen(seen: Hints, weighed: Travel, choice: Choice) -> list[str]:
     else:
         found.append("Nothing in it seems to wait: if it computes in Python, it wants processes.")
     if weighed.problem:
-        found.append(f"It cannot go to another process: {weighed.problem}.")
+        found.append(_as_sentence(weighed.problem))
     else:
         found.append(
             f"An input weighs {_bytes(weighed.there)}; serialising it takes "
@@ -191,15 +206,15 @@ def as_text(advice: Advice) -> str:
 
 def _in_short(advice: Advice) -> str:
     if advice.executor == "serial":
-        return "serial, in short a plain loop"
+        return "serial" if _needs_executor(advice) else "serial, a plain loop"
     fast = "" if advice.speedup is None else f", {advice.speedup:.1f} times as fast as serial"
     return f"{advice.executor} with {_workers(advice.workers)}{fast}"
 
 
 def _code(advice: Advice) -> list[str]:
-    """What to write; a coroutine wants an executor also in serial."""
+    """What to write."""
     name = advice.function if advice.function.isidentifier() else "fn"
-    if advice.executor == "serial" and not (advice.alone and advice.alone.coroutine):
+    if not _needs_executor(advice):
         return [f"results = [{name}(each) for each in inputs]"]
     workers = "" if advice.executor == "serial" else f", max_workers={advice.workers}"
     chunk = f", chunksize={advice.chunksize}" if advice.chunksize else ""
@@ -207,6 +222,11 @@ def _code(advice: Advice) -> list[str]:
         f'with create_executor("{advice.executor}"{workers}) as executor:',
         f"    results = list(executor.map({name}, inputs{chunk}))",
     ]
+
+
+def _needs_executor(advice: Advice) -> bool:
+    """Whether a plain loop would not do; it does not await coroutines."""
+    return advice.executor != "serial" or bool(advice.alone and advice.alone.coroutine)
 
 
 def _table(advice: Advice) -> list[str]:
@@ -295,8 +315,18 @@ def _rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _named(candidate: Candidate) -> str:
+    if candidate.kind == "serial":
+        return "serial"
+    return f"{candidate.kind} with {_workers(candidate.workers)}"
+
+
 def _workers(count: int) -> str:
     return f"{count} worker{'s' if count != 1 else ''}"
+
+
+def _as_sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _short(value: object) -> str:

@@ -21,12 +21,14 @@ class Travel:
 
     Attributes:
         problem: why it cannot be made there, naming what cannot travel; None if it can.
+        input_stays: it is an input that cannot travel, so it cannot be copied either.
         there: bytes of an input, on average.
         back: bytes of a result; None if none was seen.
         seconds: to serialise and to rebuild an input and a result.
     """
 
     problem: str | None = None
+    input_stays: bool = False
     there: int = 0
     back: int | None = None
     seconds: float = 0.0
@@ -36,17 +38,17 @@ def measure_travel(
     fn: Callable[..., Any], name: str, samples: Sequence[Any], results: Sequence[Any]
 ) -> Travel:
     """Serialise the function, some samples and their results (empty: none are known)."""
+    of_input = _problem(f"the input of {name!r}", samples)
     problem = (
-        _problem(name, "the function", [fn])
-        or _problem(name, "the input", samples)
-        or _problem(name, "the result", results)
+        _problem(f"the function {name!r}", [fn])
+        or of_input
+        or _problem(f"the result of {name!r}", results)
     )
     if problem:
-        return Travel(problem)
+        return Travel(problem, input_stays=of_input is not None)
     there = [_packed(sample) for sample in samples]
     back = [_packed(result) for result in results]
     return Travel(
-        None,
         there=sum(size for size, _ in there) // max(1, len(there)),
         back=sum(size for size, _ in back) // len(back) if back else None,
         seconds=_mean(seconds for _, seconds in there) + _mean(seconds for _, seconds in back),
@@ -58,7 +60,7 @@ def _mean(values: Any) -> float:
     return sum(listed) / len(listed) if listed else 0.0
 
 
-def _problem(name: str, what: str, values: Sequence[Any]) -> str | None:
+def _problem(what: str, values: Sequence[Any]) -> str | None:
     """What `SerializationError` says of the first value that cannot travel."""
     with create_executor("serial", portable=True) as executor:
         for value in values:
@@ -66,11 +68,7 @@ def _problem(name: str, what: str, values: Sequence[Any]) -> str | None:
                 executor.submit(_take, value).result()
             except SerializationError as error:
                 _, _, path = str(error).partition("args[0]")
-                return (
-                    f"{what} of {name!r}: its part {path}"
-                    if path[:1] in ".[{"
-                    else (f"{what} of {name!r}{path}")
-                )
+                return f"{what}: its part {path}" if path[:1] in ".[{" else f"{what}{path}"
     return None
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections import deque
 from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unifexec import WaitTimeoutError, create_executor
+from unifexec.guidance.ending import end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from unifexec.guidance.alone import Alone
     from unifexec.guidance.travel import Travel
 
+SHARING = ("thread", "async")  # kinds whose calls at once have the very same objects
 MOST_THREADS = 32  # as many as a thread executor has by default on large machines
 MOST_COROUTINES = 1000  # as many as an async executor has by default
 FEW_COROUTINES = 100
@@ -33,13 +36,16 @@ SLICES = 4  # that fit into the share of a candidate
 MOST_TURNS = 20
 NO_TIME = "not tried: there was no time left"
 NONE_ENDED = "none of its calls ended in time"
+STUCK = "calls that it made side by side did not end"
+FEW_SAMPLES = "not tried: too few samples"
 COULD_NOT_WIN = "not tried: too few workers to win"
 CLEARLY = 1.2  # times a bound that was itself measured
 LEAST_SLICES = 2  # for every candidate, however slow
 ENOUGH_SLICES = 4  # for a candidate that nobody comes close to
 BEHIND = 0.6  # of the best rate: slower candidates get no more turns
 MOST_BYTES = 1 << 28  # of inputs and results under way at once
-SCARCE_SECONDS = 0.1  # a call: of such calls few can be made
+SCARCE_SECONDS = 0.02  # a call: there may be no time to try all candidates with such calls
+END_SECONDS = 1.0  # and the time of some calls: then what still runs is given up
 LONG_SECONDS = 0.001  # a call: our looks at the clock are nothing beside it
 SMALL_VALUE = 1 << 20  # bytes: of such values a map may hold many
 
@@ -77,7 +83,9 @@ class Trial:
         return max(self.rates, default=0.0)
 
 
-def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) -> list[Candidate]:
+def candidates(
+    alone: Alone, travel: Travel, cores: int, workers: int | None, samples: int
+) -> list[Candidate]:
     """What is worth trying; first what starts at once.
 
     Or what is most likely, where calls are so long that there may be time for little.
@@ -86,9 +94,12 @@ def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) ->
         alone, travel: what was measured before.
         cores: that this process may really use.
         workers: try only so many; None chooses.
+        samples: how many there are. Of inputs that cannot be copied no more than these can
+            be in use at once.
     """
-    waits = alone.waiting_share > 0.1
-    threads = [Candidate("thread", n) for n in _thread_counts(alone, cores, waits, workers)]
+    most = samples if travel.input_stays and samples > 1 else MOST_COROUTINES
+    counts = _thread_counts(alone, cores, workers)
+    threads = [Candidate("thread", n) for n in dict.fromkeys(min(n, most) for n in counts)]
     processes = [Candidate("process", n) for n in _process_counts(alone, cores, workers)]
     if travel.problem or travel.there + (travel.back or 0) > MOST_BYTES:
         processes = []
@@ -98,17 +109,17 @@ def candidates(alone: Alone, travel: Travel, cores: int, workers: int | None) ->
     loops = []
     if alone.coroutine:
         counts = [workers] if workers else [MOST_COROUTINES, FEW_COROUTINES]
-        loops = [Candidate("async", n) for n in counts]
+        loops = [Candidate("async", n) for n in dict.fromkeys(min(n, most) for n in counts)]
     serial = Candidate("serial", 1)
     if alone.waiting_share < 0.5 and alone.seconds > SCARCE_SECONDS:
         return [serial, *processes, *threads, *loops]
     return [serial, *loops, *threads, *processes]
 
 
-def _thread_counts(alone: Alone, cores: int, waits: bool, workers: int | None) -> list[int]:
+def _thread_counts(alone: Alone, cores: int, workers: int | None) -> list[int]:
     if workers:
         return [workers]
-    if not waits and not alone.mostly_elsewhere:
+    if alone.waiting_share <= 0.1 and not alone.mostly_elsewhere:
         return [cores]
     return sorted({MOST_THREADS, 8, cores}, reverse=True)
 
@@ -130,11 +141,18 @@ class Attempt:
     """One candidate at work: its executor, from its start to its end."""
 
     def __init__(
-        self, candidate: Candidate, fn: Callable[[Any], Any], samples: Sequence[Any], alone: Alone
+        self,
+        candidate: Candidate,
+        fn: Callable[[Any], Any],
+        samples: Sequence[Any],
+        alone: Alone,
+        shared: bool = True,
     ) -> None:
         self.trial: Trial = Trial(candidate)
         self._fn = fn
         self._inputs: Iterator[Any] = itertools.cycle(samples)
+        if not shared and candidate.kind in SHARING:
+            self._fn, self._inputs = lending(fn, samples, alone.coroutine), itertools.repeat(None)
         self._alone = alone
         self._executor: Any = None
         self.slice_calls = 0
@@ -167,7 +185,7 @@ class Attempt:
             busy = [each for each in self._executor.stats().workers if each.busy_seconds > 0]
 
     def run(self, calls: int, deadline: float, buffersize: int | None) -> None:
-        """Make so many calls, or as many as there is time for; note their rate."""
+        """Make so many calls, or as many as there is time for until then; note their rate."""
         inputs = itertools.islice(self._inputs, calls)
         begin = time.perf_counter()
         done = (
@@ -212,10 +230,34 @@ class Attempt:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def stop(self) -> None:
-        """End the executor; what runs there is waited for, what has not started never runs."""
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
+    def stop(self, patience: float = END_SECONDS) -> None:
+        """End the executor; calls that do not end in so many seconds are its problem."""
+        if self._executor is not None and not end(self._executor, patience):
+            self.trial.problem = STUCK
+
+
+def lending(fn: Callable[[Any], Any], samples: Sequence[Any], coroutine: bool) -> Any:
+    """A function that calls ``fn`` on a sample that no other call is using.
+
+    There must be as many samples as calls at once.
+    """
+    free = deque(samples)
+
+    def call(_: object) -> Any:
+        sample = free.popleft()
+        try:
+            return fn(sample)
+        finally:
+            free.append(sample)
+
+    async def call_async(_: object) -> Any:
+        sample = free.popleft()
+        try:
+            return await fn(sample)
+        finally:
+            free.append(sample)
+
+    return call_async if coroutine else call
 
 
 class Contest:
@@ -229,6 +271,7 @@ class Contest:
         travel: Travel,
         deadline: float,
     ) -> None:
+        self._shared = not travel.input_stays
         self._fn, self._samples, self._alone, self._deadline = fn, samples, alone, deadline
         size = travel.there + (travel.back or 0)
         self._most_calls_at_once = max(1, MOST_BYTES // max(1, size))
@@ -236,9 +279,14 @@ class Contest:
 
     def hold(self, field: Sequence[Candidate]) -> list[Trial]:
         """Try all that there is time for; a trial for each candidate, in the same order."""
-        attempts = [Attempt(each, self._fn, self._samples, self._alone) for each in field]
+        attempts = [
+            Attempt(each, self._fn, self._samples, self._alone, self._shared) for each in field
+        ]
         try:
             for number, attempt in enumerate(attempts):
+                if self._lacks_samples(attempt.trial.candidate):
+                    attempt.trial.problem = FEW_SAMPLES
+                    continue
                 if self._cannot_win(attempt.trial.candidate, attempts[:number]):
                     attempt.trial.problem = COULD_NOT_WIN
                     continue
@@ -248,9 +296,18 @@ class Contest:
         finally:
             for attempt in attempts:
                 attempt.tell_to_stop()
+            limit = time.monotonic() + END_SECONDS + 2 * self._alone.longest
             for attempt in attempts:
-                attempt.stop()
+                attempt.stop(max(0.01, limit - time.monotonic()))
         return [attempt.trial for attempt in attempts]
+
+    def _lacks_samples(self, candidate: Candidate) -> bool:
+        """Whether two calls at once would use one sample, of those that cannot be copied.
+
+        Such as sockets and cursors: there one call would take the answer to another's question.
+        """
+        lent = not self._shared and candidate.kind in SHARING
+        return lent and candidate.workers > len(self._samples)
 
     def _cannot_win(self, candidate: Candidate, before: Sequence[Attempt]) -> bool:
         """Whether one of those before makes more calls than its workers and cores allow."""
@@ -349,8 +406,10 @@ class Contest:
         return max(1, round(calls / workers)) * workers if calls >= workers else max(1, calls)
 
     def _run(self, attempt: Attempt, calls: int) -> None:
-        buffersize = None if self._small else 2 * attempt.trial.candidate.workers
-        attempt.run(calls, self._deadline, buffersize)
+        candidate, left = attempt.trial.candidate, self._left()
+        buffersize = None if self._small else 2 * candidate.workers
+        most = max(left / 2, 3 * self._expected(candidate, calls))  # others want time, too
+        attempt.run(calls, time.monotonic() + min(left, most), buffersize)
 
 
 def _start_seconds(candidate: Candidate) -> float:
