@@ -21,7 +21,7 @@ from unifexec.__main__ import main
 from unifexec.compare import server
 from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target
 from unifexec.guidance.alone import Alone
-from unifexec.guidance.travel import Travel
+from unifexec.guidance.travel import Travel, measure_travel
 from unifexec.guidance.trials import (
     FEW_SAMPLES,
     NO_TIME,
@@ -321,7 +321,7 @@ def test_an_advice_inside_a_running_loop() -> None:
 
 
 def alone(seconds: float = 0.01, waiting: float = 0.0, coroutine: bool = False) -> Alone:
-    return Alone(10, coroutine, seconds, seconds - waiting, 0.0, 0.0, seconds, seconds)
+    return Alone(10, coroutine, seconds, seconds - waiting, 0.0, 0.0, seconds, seconds, seconds)
 
 
 def trial(kind: str, rate: float, workers: int = 2, **more: Any) -> Trial:
@@ -350,7 +350,7 @@ def test_confidence_wants_a_steady_and_clear_lead() -> None:
 
 def test_on_a_busy_machine_processor_time_has_a_say() -> None:
     """Python code for which processes came out a little slower, on cores that were not free."""
-    busy = Alone(10, False, 0.02, 0.01, 0.0, 0.01, 0.02, 0.02)
+    busy = Alone(10, False, 0.02, 0.01, 0.0, 0.01, 0.02, 0.02, 0.02)
     tried = [trial("serial", 50), trial("thread", 52), trial("process", 45)]
     assert judging.choose(tried, busy, Travel(), 2, True).kind == "process"
     assert judging.choose(tried, busy, Travel(), 2, False).kind == "thread"
@@ -386,6 +386,28 @@ def test_large_values_are_not_sent_to_processes() -> None:
     """What weighs more than may be under way at once is not tried there."""
     kinds = {c.kind for c in candidates(alone(), Travel(there=1 << 29), 2, None, 9)}
     assert kinds == {"serial", "thread"}
+
+
+def test_one_of_each_kind_is_tried_before_other_counts() -> None:
+    """Where calls are long, the likeliest kind comes first."""
+    long = alone(0.1, waiting=0.04, coroutine=True)
+    kinds = [c.kind for c in candidates(long, Travel(), 2, None, 9)]
+    assert kinds[:4] == ["serial", "process", "thread", "async"]
+    waits = alone(0.1, waiting=0.1, coroutine=True)
+    kinds = [c.kind for c in candidates(waits, Travel(), 2, None, 9)]
+    assert kinds[:4] == ["serial", "async", "thread", "process"]
+
+
+def test_weighing_takes_little_of_the_budget() -> None:
+    """A large sample that comes again and again is serialised as often as there is time for."""
+    large = bytes(20_000_000)
+    begin = time.monotonic()
+    one = measure_travel(functions.parse, "parse", [large], [], 0.0)
+    once = time.monotonic() - begin
+    begin = time.monotonic()
+    many = measure_travel(functions.parse, "parse", [large] * 50, [large] * 50, 0.0)
+    assert time.monotonic() - begin < 10 * once + LATE
+    assert one.there == many.there == many.back
 
 
 def test_the_cores_are_those_an_executor_uses() -> None:

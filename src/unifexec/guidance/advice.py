@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 1000  # of more, the first
 ALONE_SHARE = 0.15  # of the budget, for calls with nothing beside them
+TRAVEL_SHARE = 0.04  # of the budget, for serialising
 PAIR_SHARE = 0.04  # of the budget, for two at once
 END_SHARE = 0.06  # of the budget, kept for ending the executors
 LOOKED_AT = 5  # samples that are serialised to see what they weigh
@@ -108,14 +109,16 @@ def advise(
     name = name_of(fn)
     cores = machine.usable_cores()
     if dry:
-        weighed = travel.measure_travel(fn, name, inputs[:LOOKED_AT], [])
+        weighed = travel.measure_travel(fn, name, inputs[:LOOKED_AT], [], budget)
         seen = hints.look_at(fn)
         choice = judging.guess_unseen(seen, weighed, cores)
         reasons = telling.reasons_unseen(seen, weighed, choice)
         return _advice(name, choice, reasons, None, weighed, [], begin)
     deadline = begin + budget * (1 - END_SHARE)
     alone, record = alone_module.measure_alone(fn, inputs, ALONE_SHARE * budget)
-    weighed = travel.measure_travel(fn, name, record.tried[:LOOKED_AT], record.results)
+    weighed = travel.measure_travel(
+        fn, name, record.tried[:LOOKED_AT], record.results, TRAVEL_SHARE * budget
+    )
     record.results.clear()
     good = _usable(inputs, record) if weighed.input_stays else record.tried[: len(inputs)]
     field = trials.candidates(alone, weighed, cores, workers, len(good))

@@ -34,6 +34,7 @@ class Alone:
         elsewhere: processor seconds of other threads and of child processes.
         queueing: seconds that the thread could have run, and other programs did.
         median, longest: seconds of a call.
+        first: seconds of the first call, which may have imported something.
     """
 
     calls: int
@@ -44,6 +45,7 @@ class Alone:
     queueing: float
     median: float
     longest: float
+    first: float
 
     @property
     def waiting(self) -> float:
@@ -153,6 +155,7 @@ def _summary(record: Record, coroutine: bool) -> Alone:
         queueing=statistics.fmean(call.queueing for call in calls),
         median=statistics.median(durations),
         longest=max(durations),
+        first=record.calls[0].wall,
     )
 
 

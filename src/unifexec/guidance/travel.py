@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unifexec import SerializationError, create_executor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 TRIES = 3  # the fastest counts
 
@@ -35,19 +36,27 @@ class Travel:
 
 
 def measure_travel(
-    fn: Callable[..., Any], name: str, samples: Sequence[Any], results: Sequence[Any]
+    fn: Callable[..., Any],
+    name: str,
+    samples: Sequence[Any],
+    results: Sequence[Any],
+    seconds: float = math.inf,
 ) -> Travel:
-    """Serialise the function, some samples and their results (empty: none are known)."""
-    of_input = _problem(f"the input of {name!r}", samples)
+    """Serialise the function, some samples and their results (empty: none are known).
+
+    Takes about so many seconds, and one of each at least.
+    """
+    deadline = time.perf_counter() + seconds
+    of_input = _problem(f"the input of {name!r}", samples, deadline)
     problem = (
-        _problem(f"the function {name!r}", [fn])
+        _problem(f"the function {name!r}", [fn], deadline)
         or of_input
-        or _problem(f"the result of {name!r}", results)
+        or _problem(f"the result of {name!r}", results, deadline)
     )
     if problem:
         return Travel(problem, input_stays=of_input is not None)
-    there = [_packed(sample) for sample in samples]
-    back = [_packed(result) for result in results]
+    there = _packed_in_time(samples, deadline)
+    back = _packed_in_time(results, deadline)
     return Travel(
         there=sum(size for size, _ in there) // max(1, len(there)),
         back=sum(size for size, _ in back) // len(back) if back else None,
@@ -60,10 +69,18 @@ def _mean(values: Any) -> float:
     return sum(listed) / len(listed) if listed else 0.0
 
 
-def _problem(what: str, values: Sequence[Any]) -> str | None:
+def _in_time(values: Sequence[Any], deadline: float) -> Iterator[Any]:
+    """The different ones of these, until then; one at least."""
+    for number, value in enumerate({id(value): value for value in values}.values()):
+        if number and time.perf_counter() > deadline:
+            return
+        yield value
+
+
+def _problem(what: str, values: Sequence[Any], deadline: float) -> str | None:
     """What `SerializationError` says of the first value that cannot travel."""
     with create_executor("serial", portable=True) as executor:
-        for value in values:
+        for value in _in_time(values, deadline):
             try:
                 executor.submit(_take, value).result()
             except SerializationError as error:
@@ -76,10 +93,16 @@ def _take(_: object) -> None:
     """An argument is all that is asked of it."""
 
 
-def _packed(value: Any) -> tuple[int, float]:
+def _packed_in_time(values: Sequence[Any], deadline: float) -> list[tuple[int, float]]:
+    return [_packed(value, deadline) for value in _in_time(values, deadline)]
+
+
+def _packed(value: Any, deadline: float) -> tuple[int, float]:
     """Bytes of a value, and seconds to serialise and to rebuild it."""
-    best, size = float("inf"), 0
-    for _ in range(TRIES):
+    best, size = math.inf, 0
+    for number in range(TRIES):
+        if number and time.perf_counter() > deadline:
+            break
         begin = time.perf_counter()
         data = _dumps(value)
         pickle.loads(data)

@@ -110,10 +110,13 @@ def candidates(
     if alone.coroutine:
         counts = [workers] if workers else [MOST_COROUTINES, FEW_COROUTINES]
         loops = [Candidate("async", n) for n in dict.fromkeys(min(n, most) for n in counts)]
-    serial = Candidate("serial", 1)
-    if alone.waiting_share < 0.5 and alone.seconds > SCARCE_SECONDS:
-        return [serial, *processes, *threads, *loops]
-    return [serial, *loops, *threads, *processes]
+    kinds = [loops, threads, processes]
+    if alone.seconds > SCARCE_SECONDS:
+        if alone.waiting_share < 0.5:
+            kinds.reverse()
+        first, rest = [kind[:1] for kind in kinds], [kind[1:] for kind in kinds]
+        kinds = first + rest  # one of each kind comes before other counts of workers
+    return [Candidate("serial", 1), *itertools.chain(*kinds)]
 
 
 def _thread_counts(alone: Alone, cores: int, workers: int | None) -> list[int]:
@@ -296,7 +299,8 @@ class Contest:
         finally:
             for attempt in attempts:
                 attempt.tell_to_stop()
-            limit = time.monotonic() + END_SECONDS + 2 * self._alone.longest
+            call = max(self._alone.first, self._alone.longest)
+            limit = time.monotonic() + END_SECONDS + 2 * call
             for attempt in attempts:
                 attempt.stop(max(0.01, limit - time.monotonic()))
         return [attempt.trial for attempt in attempts]
@@ -323,7 +327,7 @@ class Contest:
         calls = self._first_calls(candidate)
         if candidate.kind == "serial" and self._alone.seconds > LONG_SECONDS:
             self._adopt(attempt, slice_seconds)
-        elif _start_seconds(candidate) + self._expected(candidate, calls) > self._left():
+        elif self._start_seconds(candidate) + self._expected(candidate, calls) > self._left():
             attempt.trial.problem = NO_TIME
         else:
             self._guarded(attempt, self._grow, calls, slice_seconds)
@@ -390,6 +394,12 @@ class Contest:
             if calls >= attempt.slice_calls:
                 return
 
+    def _start_seconds(self, candidate: Candidate) -> float:
+        """For workers to start, and to import what the function needs."""
+        if candidate.kind != "process":
+            return 0.0
+        return candidate.workers * PROCESS_SECONDS + self._alone.first
+
     def _first_calls(self, candidate: Candidate) -> int:
         """One for each worker; fewer where that saves much time, or much memory."""
         calls = min(candidate.workers, self._most_calls_at_once)
@@ -408,12 +418,9 @@ class Contest:
     def _run(self, attempt: Attempt, calls: int) -> None:
         candidate, left = attempt.trial.candidate, self._left()
         buffersize = None if self._small else 2 * candidate.workers
-        most = max(left / 2, 3 * self._expected(candidate, calls))  # others want time, too
+        wanted = self._start_seconds(candidate) + self._expected(candidate, calls)
+        most = max(left / 2, 3 * wanted)  # the others want time, too
         attempt.run(calls, time.monotonic() + min(left, most), buffersize)
-
-
-def _start_seconds(candidate: Candidate) -> float:
-    return candidate.workers * PROCESS_SECONDS if candidate.kind == "process" else 0.0
 
 
 def _close_to_the_best(attempts: Sequence[Attempt], behind: float) -> list[Attempt]:
