@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from unifexec.guidance import telling
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = (".svg", ".png")
 COLOURS = {"serial": "#8c8c8c", "thread": "#3b75af", "process": "#c85200", "async": "#519e3e"}
+FAINT = 0.45  # how much is seen of a bar that is not recommended
 CURE = "drawing needs matplotlib: pip install 'unifexec[plot]'"
 
 
@@ -47,11 +50,15 @@ def draw_advice(advice: Advice, path: Path) -> None:
         [trial.rate for trial in tried],
         color=[COLOURS[trial.candidate.kind] for trial in tried],
     )
-    axes.bar_label(bars, [f"{trial.rate:,.4g}" for trial in tried], padding=3)
+    for bar, trial in zip(bars, tried, strict=True):
+        bar.set_alpha(1.0 if telling.is_chosen(trial.candidate, advice) else FAINT)
+    axes.bar_label(bars, [telling.rate(trial.rate) for trial in tried], padding=3)
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.locator_params(axis="x", nbins=6)
     axes.invert_yaxis()
-    axes.margins(x=0.15)
+    axes.margins(x=0.2)
     axes.set_xlabel("calls per second")
-    axes.set_title(f"{advice.function}: {advice.executor}, {advice.workers} at a time")
+    axes.set_title(f"{advice.function}: {advice.executor}, {advice.workers} at a time", wrap=True)
     _save(figure, path)
 
 

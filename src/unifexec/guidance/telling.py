@@ -109,21 +109,23 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
         yield "What should be best could not be tried: this is a guess from the calls made alone."
     elif rivals:
         rival = max(rivals, key=lambda trial: trial.rate)
-        chosen = next(t for t in tried if _is_chosen(t.candidate, choice))
+        chosen = next(t for t in tried if is_chosen(t.candidate, choice))
         yield (
-            f"It made {_rate(chosen.rate)} calls a second; the best other kind, "
-            f"{_named(rival.candidate)}, {_rate(rival.rate)}."
+            f"It made {rate(chosen.rate)} calls a second; the best other kind, "
+            f"{_named(rival.candidate)}, {rate(rival.rate)}."
         )
 
 
-def _is_chosen(candidate: Candidate, choice: Choice) -> bool:
-    mine = (candidate.kind, candidate.workers, candidate.chunksize)
-    return mine == (choice.kind, choice.workers, choice.chunksize)
+def is_chosen(candidate: Candidate, choice: Choice | Advice) -> bool:
+    """Whether this candidate is the recommended one."""
+    kind = choice.kind if isinstance(choice, judging.Choice) else choice.executor
+    chosen = (kind, choice.workers, choice.chunksize)
+    return chosen == (candidate.kind, candidate.workers, candidate.chunksize)
 
 
 def _what_starting_costs(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
     """Starting is not in the rates: from how many calls on it does not matter."""
-    chosen = next((t for t in tried if _is_chosen(t.candidate, choice)), None)
+    chosen = next((t for t in tried if is_chosen(t.candidate, choice)), None)
     serial = next((t for t in tried if t.candidate.kind == "serial" and t.rates), None)
     if choice.kind != "process" or chosen is None or serial is None or not chosen.rates:
         return
@@ -235,23 +237,18 @@ def _table(advice: Advice) -> list[str]:
     lines = [f"measured in {advice.seconds:.1f} s, the best slice of each", head.rstrip()]
     for trial in advice.trials:
         candidate = trial.candidate
-        rate = _rate(trial.rate) if trial.rates else "-"
+        speed = rate(trial.rate) if trial.rates else "-"
         times = f"{trial.rate / serial:.2f}" if trial.rates and serial else "-"
-        mark = "<" if _chosen_in(advice, candidate) else ""
+        mark = "<" if is_chosen(candidate, advice) else ""
         lines.append(
             f"{candidate.kind:10}{candidate.workers:8}{_chunk(candidate):>8}"
-            f"{rate:>12}{times:>10}  {mark or _short_problem(trial)}".rstrip()
+            f"{speed:>12}{times:>10}  {mark or _short_problem(trial)}".rstrip()
         )
     return lines
 
 
 def _chunk(candidate: Candidate) -> str:
     return "-" if candidate.kind == "serial" else str(candidate.chunksize or "auto")
-
-
-def _chosen_in(advice: Advice, candidate: Candidate) -> bool:
-    mine = (candidate.kind, candidate.workers, candidate.chunksize)
-    return mine == (advice.executor, advice.workers, advice.chunksize)
 
 
 def _short_problem(trial: Trial) -> str:
@@ -288,7 +285,7 @@ def _trial_data(trial: Trial, advice: Advice) -> dict[str, Any]:
         "calls": trial.calls,
         "slices": len(trial.rates),
         "start_seconds": trial.start,
-        "chosen": _chosen_in(advice, trial.candidate),
+        "chosen": is_chosen(trial.candidate, advice),
         "problem": trial.problem,
     }
 
@@ -311,7 +308,8 @@ def _bytes(count: int) -> str:
     return f"{count / 1e9:.3g} GB"
 
 
-def _rate(value: float) -> str:
+def rate(value: float) -> str:
+    """So many in a second: whole ones, if there are many."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
