@@ -20,7 +20,16 @@ nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # session `interpreters` is the judge
-nox.options.sessions = ["tests", "types", "lint", "docs", "interpreters"]
+nox.options.sessions = ["tests", "types", "lint", "docs", "package", "interpreters"]
+
+# What `package` runs: little of everything, and what depends on files that a wheel might lack.
+FAST_TESTS = [f"tests/test_{name}.py" for name in ("bad_input", "clients", "imports", "costs")]
+FAST_TESTS += ["tests/test_guidance_table.py", "tests/test_conformance.py::TestProcess"]
+IS_INSTALLED = (
+    "import pathlib, sysconfig, unifexec; home = pathlib.Path(unifexec.__file__).parent; "
+    "print(home); assert home.parent == pathlib.Path(sysconfig.get_paths()['purelib']); "
+    "assert (home / 'py.typed').exists()"
+)
 
 ran: dict[str, str] = {}  # which of PYTHONS ran the tests, and what they call themselves
 passed: set[str] = set()
@@ -96,6 +105,30 @@ def soak(session: nox.Session) -> None:
     """Run random programs with random faults: ``nox -s soak -- --minutes 10 --seed 1``."""
     session.install(".", "--group", "tests")
     session.run("python", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build sdist and wheel, check both, and run fast tests of the sdist against the wheel.
+
+    They run where no source of the package is, so what they import is the wheel.
+    """
+    session.install("--group", "package", "--group", "tests")
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place)
+    session.run("validate-pyproject", "pyproject.toml")
+    session.run("python", "-m", "build", "--outdir", str(place))
+    (sdist,), (wheel,) = place.glob("*.tar.gz"), place.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", str(wheel))
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(str(wheel))
+    shutil.unpack_archive(sdist, place, filter="data")
+    session.chdir(place / sdist.name.removesuffix(".tar.gz"))
+    shutil.rmtree("src")
+    session.run("python", "-c", IS_INSTALLED)
+    session.run("unifexec", "--version")
+    session.run("pytest", *(session.posargs or FAST_TESTS))
 
 
 @nox.session(python=OLDEST)
