@@ -139,6 +139,26 @@ def test_advice_follows_what_was_measured() -> None:
     assert report.advice(row, _cells(serial=1.0, process=0.95)).startswith("Choose serial")
 
 
+def test_tiny_calls_want_a_plain_loop() -> None:
+    """The advice says so, and it is true: a loop takes a fraction of the best executor's time."""
+    (row,) = (row for row in work.rows("", 0.1) if row.key == "tiny")
+    cells = [measure.measure(kind, row, 2) for kind in measure.KINDS]
+    begin = time.perf_counter()
+    results = [row.fn(item) for item in row.items]
+    assert 5 * (time.perf_counter() - begin) < min(cell.seconds for cell in cells)
+    assert {cell.digest for cell in cells} == {measure.digest_of(results)}
+    assert report.advice(row, cells).startswith("Choose a plain loop")
+
+
+def test_a_busy_machine_gets_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the time for all rows is over, no cell is measured twice."""
+    monkeypatch.setattr(measure, "ENOUGH_SECONDS", 0.0)
+    told: list[str] = []
+    measure.measure_all([work.Row("tiny", "a row", work.add_one, [1, 2])], 1, told.append)
+    assert [text for text in told if "round 2" in text] == []
+    assert len([text for text in told if "round 1" in text]) == len(measure.KINDS)
+
+
 def test_results_that_differ_get_no_advice() -> None:
     """Between executors or between rounds: a changed result is never called the same."""
     serial, process = _cells(serial=2.0, process=1.0)

@@ -179,12 +179,19 @@ def main() -> int:
     results = []
     with server.running() as url, tempfile.TemporaryDirectory() as folder:
         place = Place(url, Path(folder))
-        for number, case in enumerate(chosen):
-            if not case.is_possible():
-                print(f"skip         {case.name:22} needs {', '.join(case.needs)}", flush=True)
-                continue
-            results.append(measure(case, place, options.budget, options.rounds))
-            print(line(results[-1]), f"[{number + 1}/{len(chosen)}]", flush=True)
+        try:
+            for number, case in enumerate(chosen):
+                if not case.is_possible():
+                    print(f"skip         {case.name:22} needs {', '.join(case.needs)}", flush=True)
+                    continue
+                results.append(measure(case, place, options.budget, options.rounds))
+                print(line(results[-1]), f"[{number + 1}/{len(chosen)}]", flush=True)
+        except KeyboardInterrupt:
+            print(
+                f"interrupted after {len(results)} of {len(chosen)}: the score so far", flush=True
+            )
+    if not results:
+        return 1
     report(results)
     if options.json is not None:
         options.json.write_text(json.dumps(as_data(results), indent=2) + "\n", encoding="utf-8")

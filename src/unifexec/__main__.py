@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except KeyboardInterrupt:
+        _progress("")
         print("interrupted", file=sys.stderr)
         return 130
     return code

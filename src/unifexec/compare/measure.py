@@ -17,6 +17,7 @@ CELL_SECONDS = 20.0  # no cell waits longer for its results
 WARM_SECONDS = 10.0  # nor for its workers
 MOST_WARMED = 64  # of the many workers that coroutines may have
 SERIAL_SECONDS = 1.5  # what serial may take for a row, as estimated from a sample
+ENOUGH_SECONDS = 40.0  # for all of it: after that a cell gets no second round
 ROUNDS = 2  # an operating system may place processes badly for seconds: the better one counts
 
 
@@ -97,13 +98,15 @@ def better(before: Cell | None, now: Cell) -> Cell:
 def measure_all(
     rows: list[Row], workers: int | None, progress: Callable[[str], object]
 ) -> list[tuple[Row, list[Cell]]]:
-    """Every row through every executor."""
-    table = []
+    """Every row through every executor; on a slow or busy machine not every row twice."""
+    table, begin = [], time.monotonic()
     for whole in rows:
         progress(f"{whole.title}: how much of it …")
         row = fitted(whole)
         cells: dict[str, Cell] = {}
         for number in range(ROUNDS):
+            if number and time.monotonic() - begin > ENOUGH_SECONDS:
+                break
             for kind in KINDS:
                 progress(f"{row.title}: {kind}, round {number + 1} of {ROUNDS} …")
                 cells[kind] = better(cells.get(kind), measure(kind, row, workers))

@@ -20,7 +20,7 @@ CLEARLY = 1.15  # times faster: below that two executors are as good as each oth
 class Reason(NamedTuple):
     """Which executors should do well at a row, and why."""
 
-    kinds: tuple[str, ...]  # the simplest first: it is chosen among equals
+    kinds: tuple[str, ...]  # the simplest first: it is chosen among equals; none: a plain loop
     why: str
 
 
@@ -31,9 +31,7 @@ REASONS = {
         ("thread", "async", "process"),
         "this native code releases the GIL, so that threads use several cores too",
     ),
-    "tiny": Reason(
-        ("serial", "thread"), "sharing out so small a call costs about as much as making it"
-    ),
+    "tiny": Reason((), "handing over so small a call costs many times what it does"),
     "async": Reason(("async",), "waiting coroutines need no thread each"),
 }
 
@@ -61,6 +59,8 @@ def advice(row: Row, cells: list[Cell]) -> str:
         return "The results differ: choose nothing before you know why."
     close = {c.kind: c for c in cells if not c.error and c.seconds < CLEARLY * best.seconds}
     reason = REASONS[row.key]
+    if not reason.kinds:
+        return f"Choose a plain loop: {reason.why}. Of the executors {best.kind} was the fastest."
     usual = [kind for kind in reason.kinds if kind in close]
     if "serial" in close:
         because = reason.why if "serial" in usual else f"usually it is {_or(reason.kinds)}"
@@ -90,8 +90,9 @@ def as_text(table: list[tuple[Row, list[Cell]]]) -> str:
             f"unifexec compare · {platform.python_implementation()} {platform.python_version()}"
             f" · {os.cpu_count()} cores"
         ),
-        "seconds and speed-up over serial; * is the best. Each is the better of two rounds, on",
-        "executors whose workers all run (at most 64 are warmed): their start is not in the time",
+        "seconds and speed-up over serial; * is the best. Each is the better of two rounds (of one",
+        "on a slow machine), on workers that run already (at most 64 are warmed): their start is",
+        "not in the time",
         "",
     ]
     kinds = [cell.kind for cell in table[0][1]] if table else []
