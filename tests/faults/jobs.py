@@ -109,6 +109,12 @@ def swallow_everything(seconds: float) -> str:
     return "survived"
 
 
+def block_in_read(seconds: float) -> None:
+    """Wait in native code, without the GIL, for what never comes."""
+    reading, _writing = os.pipe()
+    os.read(reading, 1)
+
+
 def spin(seconds: float) -> None:
     """Compute, without a pause."""
     end = time.monotonic() + seconds
@@ -119,6 +125,38 @@ def spin(seconds: float) -> None:
 def hold_the_gil(digits: int = 3_000_000) -> int:
     """Stay in one native call that neither releases the GIL nor looks at signals."""
     return int.__pow__(7, digits) % 10
+
+
+def start_child_and_die(path: str) -> None:
+    """Start a process of its own, leave its number in a file, and die."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    Path(path).write_text(str(child.pid))
+    os._exit(3)
+
+
+def count_and_die(path: str) -> None:
+    """Leave a mark, and die."""
+    append(path, "x")
+    os._exit(3)
+
+
+def limit_memory(mebibytes: int) -> None:
+    """Let this process have so much more memory than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * os.sysconf("SC_PAGE_SIZE") + (mebibytes << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+async def swallow_cancellation(library: str, seconds: float) -> None:
+    """Ignore what an event loop stops a coroutine with."""
+    import anyio
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            await anyio.sleep(0.05)
+        except anyio.get_cancelled_exc_class():
+            pass
 
 
 def start_child_and_ignore(path: str, seconds: float) -> None:
@@ -194,6 +232,32 @@ def raise_with_mute_str() -> None:
     raise MuteError("silent")
 
 
+def raise_long_chain(length: int) -> None:
+    """Raise an exception with so many causes."""
+    error = ValueError("the first")
+    for number in range(length):
+        last = ValueError(str(number))
+        last.__cause__ = error
+        error = last
+    raise error
+
+
+def nested_list(depth: int) -> list[Any]:
+    """A list in a list in a list …"""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def depth_of(value: list[Any]) -> int:
+    """How deep it is."""
+    depth = 0
+    while value:
+        value, depth = value[0], depth + 1
+    return depth
+
+
 def return_lock_inside(depth: int) -> Any:
     import threading
 
@@ -236,6 +300,40 @@ class SetStateRaisesError(Exception):
 class MuteError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no str today")
+
+
+class LeavingError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit("no str today")
+
+
+class Refuses:
+    """Raises something when it is pickled."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self.kind = kind
+
+    def __reduce__(self) -> Any:
+        raise self.kind("not today")
+
+
+class Holder:
+    """Holds something in an attribute."""
+
+    def __init__(self, inside: object) -> None:
+        self.inside = inside
+
+    def method(self) -> None:
+        """Take what it holds along, bound to it."""
+
+
+class Slotted:
+    """Holds something in a slot."""
+
+    __slots__ = ("inside",)
+
+    def __init__(self, inside: object) -> None:
+        self.inside = inside
 
 
 class RebuildFails:

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from unifexec import Failure, InitializerError, ProcessExecutor, Success, WorkerLostError
+from unifexec import (
+    Failure,
+    InitializerError,
+    ProcessExecutor,
+    Success,
+    TimeLimitError,
+    WorkerLostError,
+)
+from unifexec._backends.process import Child
 
 from . import jobs
-from .programs import wait_for
+from .programs import is_running, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -27,17 +35,17 @@ def executor() -> Iterator[ProcessExecutor]:
 
 
 @pytest.mark.parametrize(
-    ("how", "exitcode"),
+    ("how", "exitcode", "told"),
     [
-        ("exit", 3),
-        ("SIGKILL", -signal.SIGKILL),
-        ("SIGSEGV", -signal.SIGSEGV),
-        ("SIGABRT", -signal.SIGABRT),
-        ("memory", -signal.SIGKILL),
+        ("exit", 3, "exited with code 3"),
+        ("SIGKILL", -signal.SIGKILL, "SIGKILL"),
+        ("SIGSEGV", -signal.SIGSEGV, "SIGSEGV"),
+        ("SIGABRT", -signal.SIGABRT, "SIGABRT"),
+        ("memory", -signal.SIGKILL, "SIGKILL (killed from outside, or out of memory)"),
     ],
 )
 def test_L22_only_the_guilty_task_is_lost(
-    executor: ProcessExecutor, how: str, exitcode: int
+    executor: ProcessExecutor, how: str, exitcode: int, told: str
 ) -> None:
     """The guilty task says how its worker ended; all around it finish; the executor goes on."""
     before = [executor.submit(jobs.square, x) for x in range(5)]
@@ -49,6 +57,7 @@ def test_L22_only_the_guilty_task_is_lost(
     assert caught.value.pid is not None
     assert str(caught.value.pid) in str(caught.value)
     assert "'die' (item 0)" in str(caught.value)
+    assert told in str(caught.value)
     assert [task.result(20) for task in before + after] == [0, 1, 4, 9, 16] * 2
     assert executor.submit(jobs.square, 7).result(20) == 49
 
@@ -104,53 +113,87 @@ def test_L22_death_while_idle_costs_nothing(executor: ProcessExecutor) -> None:
                 os.kill(worker.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("what", ["RebuildKills", "PickleKills"])
-def test_L22_death_while_serialising(executor: ProcessExecutor, what: str) -> None:
-    """Dying while an argument is rebuilt or a result is pickled is the task's own death."""
-    if what == "RebuildKills":
-        guilty = executor.submit(type, jobs.RebuildKills())
-    else:
-        guilty = executor.submit(jobs.make, what)
-    with pytest.raises(WorkerLostError):
-        guilty.result(20)
-    assert executor.submit(jobs.square, 2).result(20) == 4
+@pytest.mark.parametrize(("what", "exitcode"), [("RebuildKills", 7), ("PickleKills", 8)])
+def test_L22_death_while_serialising(what: str, exitcode: int, tmp_path: Path) -> None:
+    """Dying while an argument is rebuilt or a result is pickled is the task's own death.
+
+    Those before and behind it, on the same worker, run once.
+    """
+    folder = str(tmp_path)
+    with ProcessExecutor(1) as executor:
+        before = [executor.submit(jobs.note_and_square, x, folder) for x in range(10)]
+        if what == "RebuildKills":
+            guilty = executor.submit(jobs.square, jobs.RebuildKills())  # type: ignore[arg-type]
+        else:
+            guilty = executor.submit(jobs.make, what)
+        after = [executor.submit(jobs.note_and_square, x, folder) for x in range(10, 20)]
+        with pytest.raises(WorkerLostError) as caught:
+            guilty.result(20)
+        assert caught.value.exitcode == exitcode
+        assert [task.result(20) for task in before + after] == [x * x for x in range(20)]
+    assert [(tmp_path / str(x)).read_text() for x in range(20)] == ["x"] * 20
 
 
-def test_L22_death_while_sending_a_large_result(executor: ProcessExecutor) -> None:
-    """Killed half-way through writing 100 MB: that task is lost, or had been sent whole."""
-    size = 100_000_000
-    task = executor.submit(jobs.huge, size)
-    other = executor.submit(jobs.square, 5)
-    assert wait_for(lambda: executor.stats().running or task.done())
-    for worker in executor.stats().workers:
-        if worker.pid is not None:
-            os.kill(worker.pid, signal.SIGKILL)
-    try:
-        assert len(task.result(30)) == size
-    except WorkerLostError as error:
-        assert error.exitcode == -signal.SIGKILL
-    try:
-        assert other.result(30) == 25
-    except WorkerLostError as error:
-        assert error.exitcode == -signal.SIGKILL
-    assert executor.submit(jobs.square, 6).result(30) == 36
+SIZE = 100_000_000
 
 
-def test_L22_death_while_reading_a_large_argument(executor: ProcessExecutor) -> None:
-    """Killed while 100 MB are on their way: the task had not started, and runs elsewhere."""
-    pids = {executor.submit(os.getpid).result(20) for _ in range(20)}
-    payload = jobs.huge(100_000_000)
-    task = executor.submit(len, payload)
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    try:
-        assert task.result(30) == len(payload)
-    except WorkerLostError as error:  # it had all of it, and had started
-        assert error.exitcode == -signal.SIGKILL
-    assert executor.submit(jobs.square, 6).result(30) == 36
+def kill_once(
+    monkeypatch: pytest.MonkeyPatch, after: str, when: Callable[[Child], bool]
+) -> list[int]:
+    """Have a worker killed at this moment of its parent's traffic; who was."""
+    original = getattr(Child, after)
+    killed: list[int] = []
+
+    def then_kill(child: Child) -> object:
+        answer = original(child)
+        if not killed and when(child):
+            killed.append(child.pid)
+            os.kill(child.pid, signal.SIGKILL)
+        return answer
+
+    monkeypatch.setattr(Child, after, then_kill)
+    return killed
+
+
+def test_L22_death_half_way_through_a_large_result(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when some of its 100 MB have arrived: that task is lost, and no other."""
+    killed = kill_once(monkeypatch, "receive", lambda child: 0 < child._large_filled < SIZE)
+    task = executor.submit(jobs.huge, SIZE)
+    others = [executor.submit(jobs.square, x) for x in range(5)]
+    with pytest.raises(WorkerLostError) as caught:
+        task.result(30)
+    assert (caught.value.pid, caught.value.exitcode) == (killed[0], -signal.SIGKILL)
+    assert [other.result(30) for other in others] == [0, 1, 4, 9, 16]
+    assert len(executor.submit(jobs.huge, SIZE).result(30)) == SIZE
+
+
+def test_L22_death_half_way_through_a_large_argument(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when some of the 100 MB are on their way: the task had not started, runs elsewhere."""
+    half = SIZE // 2
+    killed = kill_once(
+        monkeypatch, "flush", lambda child: bool(child._output) and len(child._output[-1]) < half
+    )
+    task = executor.submit(len, jobs.huge(SIZE))
+    others = [executor.submit(jobs.square, x) for x in range(5)]
+    assert task.result(30) == SIZE
+    assert len(killed) == 1
+    assert [other.result(30) for other in others] == [0, 1, 4, 9, 16]
+    assert executor.stats().lost == 0
+
+
+def test_L22_children_of_a_task_end_with_its_death(
+    executor: ProcessExecutor, tmp_path: Path
+) -> None:
+    """A worker that dies of its task takes with it what the task had started."""
+    path = tmp_path / "pid"
+    assert isinstance(
+        executor.submit(jobs.start_child_and_die, str(path)).exception(20), WorkerLostError
+    )
+    assert wait_for(lambda: not is_running(int(path.read_text())))
 
 
 def test_L22_all_workers_at_once(tmp_path: Path) -> None:
@@ -180,10 +223,45 @@ def test_L22_rerun_lost_runs_it_again(executor: ProcessExecutor, tmp_path: Path)
     assert len((tmp_path / "too many").read_text()) == 3
 
 
+def test_L22_rerun_lost_in_a_batch(executor: ProcessExecutor, tmp_path: Path) -> None:
+    """The one item that was lost runs again; its neighbours do not."""
+    path, folder = str(tmp_path / "attempts"), str(tmp_path)
+
+    def work(x: int) -> int:
+        return jobs.die_while(path, 1) if x == 5 else jobs.note_and_square(x, folder)
+
+    results = list(executor.with_options(rerun_lost=1).map(work, range(10), chunksize=10))
+    assert results == [1 if x == 5 else x * x for x in range(10)]
+    assert len((tmp_path / "attempts").read_text()) == 2
+    assert all((tmp_path / str(x)).read_text() == "x" for x in range(10) if x != 5)
+
+
 def test_L22_rerun_not_after_an_exception(executor: ProcessExecutor, tmp_path: Path) -> None:
     """A task that raised is not lost: it runs once."""
-    task = executor.with_options(rerun_lost=3).submit(jobs.raise_it, ValueError("no"))
+    path = tmp_path / "ran"
+
+    def work() -> None:
+        jobs.append(str(path), "x")
+        raise ValueError("no")
+
+    task = executor.with_options(rerun_lost=3).submit(work)
     assert isinstance(task.exception(20), ValueError)
+    assert path.read_text() == "x"
+
+
+def test_L22_rerun_not_after_a_time_limit(executor: ProcessExecutor, tmp_path: Path) -> None:
+    """A task whose worker was killed for its limit is not lost: it runs once."""
+    path = tmp_path / "ran"
+
+    def work() -> None:
+        jobs.append(str(path), "x")
+        jobs.swallow_everything(30)
+
+    task = executor.with_options(rerun_lost=3, time_limit=0.5).submit(work)
+    assert isinstance(task.exception(20), TimeLimitError)
+    assert executor.submit(jobs.square, 2).result(20) == 4
+    executor.shutdown()
+    assert path.read_text() == "x"
 
 
 @pytest.mark.parametrize("how", ["exit", "SIGKILL"])
@@ -197,6 +275,18 @@ def test_L22_initializer_that_dies(how: str) -> None:
             assert isinstance(caught.value.__cause__, WorkerLostError)
         with pytest.raises(InitializerError):
             executor.submit(jobs.square, 1)
+
+
+def test_L22_no_respawn_loop(tmp_path: Path) -> None:
+    """An initializer that dies is tried once in each place at most, whoever asks again."""
+    path = tmp_path / "tried"
+    with ProcessExecutor(2, initializer=jobs.count_and_die, initargs=(str(path),)) as executor:
+        tasks = [executor.submit(jobs.square, x) for x in range(10)]
+        assert all(isinstance(task.exception(20), InitializerError) for task in tasks)
+        for _ in range(5):
+            with pytest.raises(InitializerError):
+                executor.submit(jobs.square, 1)
+    assert 1 <= len(path.read_text()) <= 2
 
 
 def test_L22_initializer_that_raises() -> None:
