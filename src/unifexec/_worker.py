@@ -72,6 +72,13 @@ FIRST_COUNT = 8  # items of a bunch before the clock is looked at
 IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
 OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
+NO_ROOM = b"cunifexec._worker\nno_room\n(tR."  # a pickle that calls `no_room`
+SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
+
+
+def no_room() -> None:
+    """Instead of function or arguments for which this process has no memory."""
+    raise MemoryError("this process has no room for them")
 
 
 def mark_of(run: int, offset: int) -> int:
@@ -324,14 +331,18 @@ class Worker:
                 pass
         except OSError:
             pass
-        end_now()  # the parent is gone, or let us go without a word
+        finally:  # the parent is gone, or let us go without a word; or we can hear no more
+            end_now()
 
     def _receive(self) -> bool:
         header = self._file.read(HEADER.size)
         if len(header) < HEADER.size:
             return False
         kind, number, offset, size = HEADER.unpack(header)
-        payload = self._file.read(size) if size else b""
+        try:
+            payload = self._file.read(size) if size else b""
+        except MemoryError:  # nothing of it has been read
+            return self._skip(kind, number, offset, size)
         if len(payload) < size:
             return False
         if kind == ITEM:
@@ -339,7 +350,7 @@ class Worker:
         elif kind == ITEMS:
             self._enqueue_all(number, payload)
         elif kind == WORK:
-            self._works[number] = Work(*_simple(payload))
+            self._keep(number, payload)
         elif kind == DROP:
             self._works.pop(number, None)
         elif kind == WITHDRAW:
@@ -352,6 +363,27 @@ class Worker:
             self._todo.append(None)
             self._bell.put(None)
         return True
+
+    def _skip(self, kind: int, number: int, offset: int, size: int) -> bool:
+        """A payload that we have no memory for: its task fails for it, and nothing else."""
+        head = self._file.read(min(size, ITEM_HEAD.size))
+        left = size - len(head)
+        while left:
+            skipped = len(self._file.read(min(left, SKIPPED_AT_ONCE)))
+            if not skipped:
+                return False
+            left -= skipped
+        if kind == ITEM:
+            self._enqueue(number, offset, head + NO_ROOM)
+        elif kind == WORK:
+            self._works[number] = Work("a function", False, NO_ROOM, None)
+        return True
+
+    def _keep(self, number: int, payload: bytes) -> None:
+        try:
+            self._works[number] = Work(*_simple(payload))
+        except MemoryError:
+            self._works[number] = Work("a function", False, NO_ROOM, None)
 
     def _enqueue(self, number: int, offset: int, payload: bytes) -> None:
         work, index, limited = ITEM_HEAD.unpack_from(payload)
@@ -508,7 +540,7 @@ class Worker:
             return ERROR, seconds, _pickling.dump_error(value, _note(work, index))
         try:
             return VALUE, seconds, _pickling.dumps(value)
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             text = _pickling.explain(f"the result of {work.name!r}", value, error)
             return UNSENDABLE, seconds, text.encode("utf-8", "replace")
 
