@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 ATOMS = frozenset({int, float, str, bytes, bool, type(None)})
 # Values of exactly these types cannot be changed and cannot alias: many may be one pickle.
+# What somebody's own `__reduce__`, `__str__` … may raise to say that it cannot. Not
+# KeyboardInterrupt: in the caller's thread that is Ctrl-C.
+REFUSAL = (Exception, SystemExit, GeneratorExit)
 
 
 def dumps(value: Any) -> bytes:
@@ -113,7 +116,7 @@ def dump_error(error: BaseException, note: str) -> bytes:
     text = _as_text(error)
     try:
         tree: Any = _dump_tree(error, set())
-    except Exception:
+    except REFUSAL:
         tree = None
     described = f"{type(error).__module__}.{type(error).__qualname__}: {_safe(str, error)}"
     return pickle.dumps((tree, described, text, note), PROTOCOL)
@@ -182,7 +185,7 @@ def _dump_one(error: BaseException) -> bytes:
         again = pickle.loads(data)
         if type(again) is type(error) and repr(again.args) == repr(error.args):
             return data
-    except Exception:
+    except REFUSAL:
         pass
     parts = (type(error), error.args, dict(error.__dict__))
     data = dumps((_rebuild, parts))
@@ -223,14 +226,14 @@ def _as_text(error: BaseException) -> str:
 
     try:
         return "".join(traceback.format_exception(error))
-    except Exception:  # its __str__ raises
+    except REFUSAL:  # its __str__ raises
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
 
 
 def _safe(fn: Callable[[Any], str], value: Any) -> str:
     try:
         return fn(value)
-    except Exception as error:
+    except REFUSAL as error:
         return f"<{fn.__name__}() raised {type(error).__name__}>"
 
 
@@ -282,13 +285,15 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield ".args", value.args
         yield ".keywords", value.keywords
     elif not isinstance(value, type):
-        for name, item in getattr(value, "__dict__", {}).items():
-            yield f".{name}", item
+        state: Any = object.__getstate__(value)  # a dict, or one and another of slots, or None
+        for attributes in state if isinstance(state, tuple) else (state,):
+            for name, item in (attributes or {}).items():
+                yield f".{name}", item
 
 
 def _travels(value: Any) -> bool:
     try:
         dumps(value)
-    except Exception:
+    except REFUSAL:
         return False
     return True

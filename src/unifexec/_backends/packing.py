@@ -34,7 +34,7 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
         if options.context:
             present = [(var, var.get()) for var in options.context if _is_set(var)]
             context = _pickling.dumps(present)
-    except Exception as error:
+    except _pickling.REFUSAL as error:
         text = _pickling.explain(f"the function {name!r}", fn, error)
         raise SerializationError(text) from error
     return name, _pickling.is_lasting(fn), data, context
@@ -60,7 +60,7 @@ def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """The arguments of one call as bytes; each call gets copies of its own."""
     try:
         return _pickling.dumps((args, kwargs))
-    except Exception as error:
+    except _pickling.REFUSAL as error:
         parts: Any = {**dict(enumerate(args)), **kwargs}
         text = _pickling.explain(f"argument of {name!r}: args", parts, error)
         raise SerializationError(text) from error
