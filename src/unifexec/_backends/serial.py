@@ -12,7 +12,7 @@ import warnings
 from time import monotonic
 
 from unifexec import _pickling
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, Work, both, checked_workers
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -38,6 +38,21 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 ANY_NUMBER = 1 << 62
+
+
+class PortableWork(Work):
+    """As `Work`, with the function as bytes: each task rebuilds it, unless it is lasting."""
+
+    __slots__ = ("data", "lasting")
+
+    def __init__(self, work: Work) -> None:
+        _, self.lasting, self.data, _ = pack_function(work.fn, work.options)
+        super().__init__(pickle.loads(self.data), work.options, work.context)
+
+    def load(self) -> Callable[..., Any]:
+        """The function, as a task in another process would have it."""
+        fn: Callable[..., Any] = self.fn if self.lasting else pickle.loads(self.data)
+        return fn
 
 
 class SerialRoom(Room):
@@ -108,10 +123,7 @@ class SerialRoom(Room):
     def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
         """The function as it is, or (``portable``) as it would reach a process."""
         work = super().pack_work(fn, options)
-        if self._portable:
-            _, _, data, _ = pack_function(fn, options)
-            work.fn = pickle.loads(data)
-        return work
+        return PortableWork(work) if self._portable else work
 
     def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arguments as they are, or (``portable``) as bytes."""
@@ -147,6 +159,7 @@ class SerialRoom(Room):
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
         fn, item = work.fn, run.batch.items[0]
         if self._portable:
+            fn = work.load()
             args, kwargs = pickle.loads(item)
         else:
             args, kwargs = both(item)
