@@ -104,7 +104,9 @@ def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
     def show(
         message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
     ) -> None:
-        text = f"{message} [worker process {os.getpid()}]"
+        task = current.get()
+        whose = "" if task is None else f"task {task.name!r}, "
+        text = f"{message} [{whose}worker process {os.getpid()}]"
         try:
             send(pickle.dumps(("warning", (text, category, filename, lineno))))
         except Exception:  # a category that does not travel
