@@ -228,10 +228,6 @@ def raise_with_lock() -> None:
     raise ValueError(threading.Lock())
 
 
-def raise_with_mute_str() -> None:
-    raise MuteError("silent")
-
-
 def raise_long_chain(length: int) -> None:
     """Raise an exception with so many causes."""
     error = ValueError("the first")
@@ -243,7 +239,7 @@ def raise_long_chain(length: int) -> None:
 
 
 def nested_list(depth: int) -> list[Any]:
-    """A list in a list in a list …"""
+    """Lists in lists, so deep."""
     value: list[Any] = []
     for _ in range(depth):
         value = [value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -56,6 +57,80 @@ def test_L12_unpicklable_function_is_named(executor: ProcessExecutor) -> None:
     task = executor.submit(lambda: lock)
     with pytest.raises(SerializationError, match="closure.*lock"):
         task.result(20)
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda lock: jobs.Holder({"k": (1, lock)}), r"args\[0\]\.inside\['k'\]\[1\] cannot"),
+        (lambda lock: jobs.Slotted(jobs.Holder(lock)), r"args\[0\]\.inside\.inside cannot"),
+        (lambda lock: jobs.Holder(lock).method, r"args\[0\]\.__self__\.inside cannot"),
+        (lambda lock: partial(print, key=lock), r"args\[0\]\.keywords\['key'\] cannot"),
+        (lambda lock: {frozenset([lock])}, r"args\[0\]\{.*\}\{.*\} cannot"),
+    ],
+    ids=["attribute", "slot", "method", "partial", "set"],
+)
+def test_L12_the_path_of_attributes(executor: ProcessExecutor, make: Any, path: str) -> None:
+    """Through attributes, slots, bound methods, partials and sets."""
+    task = executor.submit(repr, make(threading.Lock()))
+    with pytest.raises(SerializationError, match=path):
+        task.result(20)
+
+
+def test_L12_the_path_begins_with_the_keyword(executor: ProcessExecutor) -> None:
+    """As it was given to ``submit``."""
+    task = executor.submit(dict, options=[threading.Lock()])
+    with pytest.raises(SerializationError, match=r"args\['options'\]\[0\] cannot.*lock"):
+        task.result(20)
+
+
+REFUSALS = [SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError]
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_L12_a_result_that_refuses_ends_no_worker(
+    executor: ProcessExecutor, kind: type[BaseException]
+) -> None:
+    """Whatever its ``__reduce__`` raises: its task fails, its worker goes on."""
+    pid = executor.submit(os.getpid).result(20)
+    with pytest.raises(SerializationError, match=f"result of 'Refuses'.*{kind.__name__}"):
+        executor.submit(jobs.Refuses, kind).result(20)
+    assert executor.submit(os.getpid).result(20) == pid
+
+
+def test_L12_an_argument_that_refuses_fails_its_task(executor: ProcessExecutor) -> None:
+    """What its ``__reduce__`` raises does not come out of ``submit``."""
+    task = executor.submit(repr, [jobs.Refuses(SystemExit)])
+    with pytest.raises(SerializationError, match=r"args\[0\]\[0\].*SystemExit: not today"):
+        task.result(20)
+
+
+def test_L12_what_is_nested_too_deeply(executor: ProcessExecutor) -> None:
+    """Pickle's limit of depth fails the task that is over it, on either way."""
+    assert executor.submit(jobs.depth_of, jobs.nested_list(300)).result(20) == 300
+    assert jobs.depth_of(executor.submit(jobs.nested_list, 300).result(20)) == 300
+    for task in (
+        executor.submit(jobs.depth_of, jobs.nested_list(100_000)),
+        executor.submit(jobs.nested_list, 100_000),
+    ):
+        with pytest.raises(SerializationError, match="recursion"):
+            task.result(20)
+
+
+def test_L12_what_a_worker_has_no_memory_for() -> None:
+    """Arguments, function or result: the task fails, and its worker takes the next."""
+    data = bytes(200_000_000)
+    with ProcessExecutor(1, initializer=jobs.limit_memory, initargs=(100,)) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        with pytest.raises(SerializationError, match="'len'.*in the worker.*no room"):
+            executor.submit(len, data).result(20)
+        with pytest.raises(SerializationError, match="in the worker.*no room"):
+            executor.submit(lambda: len(data)).result(20)
+        with pytest.raises(MemoryError):
+            executor.submit(bytes, len(data)).result(20)
+        with pytest.raises(SerializationError, match="MemoryError"):
+            executor.submit(bytes, 80_000_000).result(20)  # one of it, not two
+        assert executor.submit(os.getpid).result(20) == pid
 
 
 def test_L12_in_a_map_only_its_item_fails(executor: ProcessExecutor) -> None:
@@ -129,17 +204,35 @@ def test_L11_nested_groups(executor: ProcessExecutor) -> None:
 
 @pytest.mark.parametrize("what", ["ReduceRaisesError", "SetStateRaisesError"])
 def test_L12_exceptions_of_their_own_mind(executor: ProcessExecutor, what: str) -> None:
-    """Where its own pickling fails, an exception is rebuilt by its parts, or described."""
+    """Where its own pickling fails, an exception is rebuilt by its parts."""
     kind = getattr(jobs, what)
     again = executor.submit(jobs.raise_new, kind, ("text",), {}).exception(20)
-    assert isinstance(again, (kind, RemoteError))
-    assert "text" in str(again)
+    assert type(again) is kind
+    assert again.args == ("text",)
+    if what == "SetStateRaisesError":
+        assert again.text == "text"  # type: ignore[attr-defined]
 
 
-def test_L12_exception_that_cannot_be_described(executor: ProcessExecutor) -> None:
-    """An exception whose ``__str__`` raises still arrives."""
-    error = executor.submit(jobs.raise_with_mute_str).exception(20)
-    assert type(error) is jobs.MuteError
+@pytest.mark.parametrize("kind", [jobs.MuteError, jobs.LeavingError])
+def test_L12_exception_that_cannot_be_described(
+    executor: ProcessExecutor, kind: type[Exception]
+) -> None:
+    """An exception whose ``__str__`` raises, even SystemExit, still arrives."""
+    error = executor.submit(jobs.raise_new, kind, ("silent",), {}).exception(20)
+    assert type(error) is kind
+    assert error.args == ("silent",)
+
+
+def test_L11_a_long_chain_of_causes(executor: ProcessExecutor) -> None:
+    """It arrives whole; one that is too long to travel leaves its text, and its worker alive."""
+    error: BaseException | None = executor.submit(jobs.raise_long_chain, 50).exception(20)
+    chain = []
+    while isinstance(error, ValueError):
+        chain.append(str(error))
+        error = error.__cause__
+    assert chain == [*map(str, reversed(range(50))), "the first"]
+    with pytest.raises(RemoteError, match="ValueError: 2999"):
+        executor.submit(jobs.raise_long_chain, 3000).result(20)
 
 
 def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) -> None:
@@ -280,6 +373,75 @@ def test_L24_standard_input() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "True 2 True\n", "")
 
 
+CELLS = """
+from code import InteractiveInterpreter
+cells = InteractiveInterpreter(vars(sys.modules["__main__"]))
+def cell(text): assert not cells.runsource(text, "<cell>", "exec")
+cell("factor = 2; ex = ProcessExecutor(1)")
+cell("def times(x): return x * factor\\n")
+cell("print(ex.submit(times, 10).result())")
+cell("factor = 3")
+cell("print(ex.submit(times, 10).result(), list(ex.map(times, range(3))))")
+cell("def times(x): return -x\\n")
+cell("print(ex.submit(times, 10).result())")
+cell("class Thing:\\n def __init__(self, x): self.x = x\\n def double(self): return self.x * 2")
+cell("thing = ex.submit(Thing, 4).result()")
+cell("print(type(thing) is Thing, ex.submit(thing.double).result())")
+cell("old = Thing\\nclass Thing:\\n def double(self): return 'new'")
+cell("print(type(ex.submit(Thing).result()) is Thing, ex.submit(Thing().double).result())")
+cell("async def later(x):\\n import asyncio; await asyncio.sleep(0); return times(x)")
+cell("print(ex.submit(later, 5).result()); ex.shutdown()")
+"""
+
+
+def test_L24_cells_of_a_notebook() -> None:
+    """Functions, globals and classes are those of the moment, also when a cell is run anew."""
+    code, output, errors = run(CELLS)
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == ["20", "30 [0, 3, 6]", "-10", "True 8", "True new", "-5"]
+
+
+def test_L24_a_prompt_on_a_terminal() -> None:
+    """The worker of an interactive interpreter neither reads nor disturbs its terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    lines = "from unifexec import ProcessExecutor\nex = ProcessExecutor(1)\n"
+    lines += "def twice(x): return 2 * x\n\nprint('is', ex.submit(twice, 21).result())\n"
+    lines += "ex.submit(input).exception()\nex.shutdown()\nprint('still', 'here')\nexit()\n"
+    environment = {**os.environ, "PYTHON_BASIC_REPL": "1", "TERM": "dumb"}
+    process = subprocess.Popen(
+        [sys.executable, "-i", "-q"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    os.write(ours, lines.encode())
+    seen = b""
+    try:
+        while data := _read_terminal(ours):
+            seen += data
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    text = seen.decode()
+    assert "is 42" in text
+    assert "EOFError" in text
+    assert "still here" in text
+
+
+def _read_terminal(fd: int) -> bytes:
+    try:
+        return os.read(fd, 4096)
+    except OSError:  # nobody has the other end any more
+        return b""
+
+
 def test_L24_interactive_session() -> None:
     """Functions typed at a prompt, as in a notebook, work."""
     lines = "from unifexec import ProcessExecutor\nex = ProcessExecutor(1)\n"
@@ -324,6 +486,49 @@ def test_portable_serial_takes_the_same_road() -> None:
         )
         value = [1]
         assert executor.submit(lambda x: x, value).result() is not value
+
+
+def test_portable_serial_sends_exceptions_too() -> None:
+    """They arrive rebuilt, or as a `RemoteError` where another process could not rebuild them."""
+    error = ValueError([1])
+    with SerialExecutor(portable=True) as executor:
+        again = executor.submit(jobs.raise_it, error).exception()
+        assert isinstance(again, ValueError)
+        assert again.args == ([1],)
+        assert again is not error
+        assert isinstance(executor.submit(jobs.raise_with_lock).exception(), RemoteError)
+
+
+def test_portable_serial_gives_every_task_its_own_function() -> None:
+    """What a task does to a captured object is not seen by the next, as in a process."""
+    seen: list[int] = []
+
+    def remember(x: int) -> int:
+        seen.append(x)
+        return len(seen)
+
+    with SerialExecutor(portable=True) as executor:
+        assert list(executor.map(remember, range(5))) == [1] * 5
+        assert [executor.submit(remember, x).result() for x in range(3)] == [1] * 3
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b", "a", "c"},
+        {"text": ["text", "text"]},
+        jobs.Holder({1: "one"}),
+        jobs.Slotted("inside"),
+        (1.5, None, b"bytes", frozenset([1, 2]), range(3)),
+    ],
+    ids=["set", "dict", "object", "slots", "tuple"],
+)
+def test_portable_serial_leaves_readers_in_peace(value: object) -> None:
+    """A task that only looks at its argument has changed nothing (a warning is an error here)."""
+    with SerialExecutor(portable=True) as executor:
+        assert executor.submit(lambda x: bool(repr(x)), value).result()
+        assert list(executor.map(lambda x: bool(repr(x)), [value] * 3)) == [True] * 3
 
 
 def test_portable_serial_reports_changed_arguments() -> None:
