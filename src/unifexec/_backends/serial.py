@@ -43,16 +43,20 @@ ANY_NUMBER = 1 << 62
 class PortableWork(Work):
     """As `Work`, with the function as bytes: each task rebuilds it, unless it is lasting."""
 
-    __slots__ = ("data", "lasting")
+    __slots__ = ("data", "lasting", "rebuilt")
 
     def __init__(self, work: Work) -> None:
+        super().__init__(work.fn, work.options, work.context)
         _, self.lasting, self.data, _ = pack_function(work.fn, work.options)
-        super().__init__(pickle.loads(self.data), work.options, work.context)
+        self.rebuilt: Callable[..., Any] | None = None
 
-    def load(self) -> Callable[..., Any]:
-        """The function, as a task in another process would have it."""
-        fn: Callable[..., Any] = self.fn if self.lasting else pickle.loads(self.data)
-        return fn
+    def load(self, item: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Function and arguments, as a task in another process would have them."""
+        if self.rebuilt is None or not self.lasting:
+            self.rebuilt = pickle.loads(self.data)
+        args, kwargs = pickle.loads(item)
+        assert self.rebuilt is not None
+        return self.rebuilt, args, kwargs
 
 
 class SerialRoom(Room):
@@ -158,11 +162,16 @@ class SerialRoom(Room):
         work = run.batch.work
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
         fn, item = work.fn, run.batch.items[0]
-        if self._portable:
-            fn = work.load()
-            args, kwargs = pickle.loads(item)
-        else:
+        if not self._portable:
             args, kwargs = both(item)
+        else:
+            try:
+                fn, args, kwargs = work.load(item)
+            except Exception as error:
+                lost = SerializationError(f"{task.name!r} cannot be rebuilt elsewhere: {error!r}")
+                lost.__cause__ = error
+                self.post(self.dispatch.answered, run.number, [Failure(lost)])
+                return
         succeeded, value, seconds = run_task(
             task, work.context.copy(), fn, args, kwargs, self._awaiter(task)
         )
