@@ -481,9 +481,15 @@ def test_portable_serial_takes_the_same_road() -> None:
     with SerialExecutor(portable=True) as executor:
         assert isinstance(executor.submit(threading.Lock).exception(), SerializationError)
         assert isinstance(executor.submit(repr, threading.Lock()).exception(), SerializationError)
-        assert isinstance(
-            executor.submit(jobs.make, "RebuildFails").exception(), SerializationError
-        )
+        for rebuilt in (
+            executor.submit(jobs.make, "RebuildFails"),
+            executor.submit(repr, jobs.RebuildFails()),
+            executor.submit(jobs.RebuildFails().__str__),
+        ):
+            with pytest.raises(SerializationError, match="cannot be rebuilt.*not a number"):
+                rebuilt.result()
+        outcomes = list(executor.map(repr, [1, jobs.RebuildFails(), 3], errors="return"))
+        assert [type(outcome).__name__ for outcome in outcomes] == ["Success", "Failure", "Success"]
         value = [1]
         assert executor.submit(lambda x: x, value).result() is not value
 
