@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
+from unifexec import ProcessExecutor
+
+from . import jobs
 from .programs import Program, run, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = ["serial", "thread", "process", "async"]
 POOLS = KINDS[1:]
@@ -66,6 +73,28 @@ async def main():
 trio.run(main)
 """,
 }
+
+ASYNC = """
+import anyio
+async def main():
+    async with create_executor(sys.argv[1], max_workers=2) as ex:
+        {do}
+anyio.run(main, backend=sys.argv[2])
+"""
+ASYNC_PROGRAMS = {
+    "submit": """task = ex.submit(pow, 2, 3); print("ready", flush=True)
+        while True: ex.submit(pow, 2, 10); await anyio.sleep(0)""",
+    "map": """print("ready", flush=True)
+        async for _ in ex.map(time.sleep, [60] * 10): pass""",
+    "gather": """print("ready", flush=True)
+        await ex.gather(*[ex.submit(anyio.sleep, 60), ex.submit(time.sleep, 60)])""",
+    "close": """ex.submit(time.sleep, 60); print("ready", flush=True)""",
+}
+KIND_AND_PLACE = pytest.mark.parametrize(
+    ("kind", "where"),
+    [("thread", "result"), ("async", "result"), *[("process", where) for where in PROGRAMS]],
+)
+LIBRARIES = pytest.mark.parametrize("library", ["asyncio", "trio"])
 
 
 def test_L20_ctrl_c_in_an_initializer_of_the_callers_thread() -> None:
@@ -131,21 +160,54 @@ def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_L20_ctrl_c_to_the_whole_group(kind: str) -> None:
-    """As a terminal sends it: workers say nothing."""
-    with Program(PROGRAMS["result"], kind) as program:
+@pytest.mark.parametrize("where", ASYNC_PROGRAMS)
+@LIBRARIES
+def test_L20_ctrl_c_ends_an_async_program(kind: str, where: str, library: str) -> None:
+    """As a plain one, in every verb and in the close."""
+    with Program(ASYNC.format(do=ASYNC_PROGRAMS[where]), kind, library) as program:
         assert program.line() == "ready"
-        os.killpg(program.process.pid, signal.SIGINT)
-        code, _, errors = program.finish(within=5)
-        assert code in (-signal.SIGINT, 130)
-        assert errors.count("Traceback") <= 1
+        if where != "submit":
+            assert program.comes_to_rest()
+        program.send(signal.SIGINT)
+        code, _, errors = program.finish(within=4)
+        assert code in (-signal.SIGINT, 130, 1)
+        assert "KeyboardInterrupt" in errors
+        assert "unifexec: internal" not in errors
         assert wait_for(lambda: not program.left_behind(), 3)
 
 
-@pytest.mark.parametrize("kind", POOLS)
-def test_L20_a_second_ctrl_c_does_not_hang(kind: str) -> None:
+@KIND_AND_PLACE
+def test_L20_ctrl_c_to_the_whole_group(kind: str, where: str) -> None:
+    """As a terminal sends it: workers say nothing."""
+    with Program(PROGRAMS[where], kind) as program:
+        assert program.line() == "ready"
+        if where != "submit":
+            assert program.comes_to_rest()
+            program.send(0)  # note its workers
+        os.killpg(program.process.pid, signal.SIGINT)
+        code, _, errors = program.finish(within=5)
+        assert code in (-signal.SIGINT, 130, 1)
+        assert errors.count("Traceback") <= 1 + errors.count("During handling")
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+def test_L20_ctrl_c_that_reaches_a_worker_does_nothing(tmp_path: Path) -> None:
+    """Workers have groups of their own; and one that gets it all the same goes on."""
+    with ProcessExecutor(1) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        assert os.getpgid(pid) == pid
+        task = executor.submit(jobs.wait_for_file, str(tmp_path / "go"))
+        assert wait_for(lambda: executor.stats().running == 1)
+        os.kill(pid, signal.SIGINT)
+        (tmp_path / "go").touch()
+        assert task.result(20) is None
+        assert executor.submit(os.getpid).result(20) == pid
+
+
+@KIND_AND_PLACE
+def test_L20_a_second_ctrl_c_does_not_hang(kind: str, where: str) -> None:
     """Pressing again while it ends is no way to make it stay."""
-    with Program(PROGRAMS["result"], kind) as program:
+    with Program(PROGRAMS[where], kind) as program:
         assert program.line() == "ready"
         program.send(signal.SIGINT)
         wait_for(lambda: program.process.poll() is not None, 0.2)
@@ -189,6 +251,36 @@ print("end of program")
     assert (code, errors) == (0, "")
     assert output.count("mapped") == 3
     assert output.count("callback") == 5
+
+
+def test_L20_a_normal_exit_waits_for_what_runs() -> None:
+    """Pending work of every kind of executor, none of them closed, while all are busy."""
+    text = """
+executors = [create_executor(kind, max_workers=1) for kind in ("thread", "process", "async")]
+def late(x): time.sleep(0.2); return x
+for ex in executors:
+    for x in range(3): ex.submit(late, x).add_done_callback(lambda task: print(task.result()))
+"""
+    code, output, errors = run(text)
+    assert (code, errors) == (0, "")
+    assert sorted(output.split()) == ["0"] * 3 + ["1"] * 3 + ["2"] * 3
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_sys_exit_gives_up_what_is_pending(kind: str) -> None:
+    """It leaves the block as any exception does: soon, with its code, and nothing left."""
+    text = """
+with create_executor(sys.argv[1], max_workers=1) as ex:
+    ex.submit(pow, 2, 3).result()
+    ex.submit(time.sleep, 60 if sys.argv[1] == "process" else 0.5)
+    for _ in range(5): ex.submit(print, "not wanted")
+    print("ready", flush=True)
+    sys.exit(7)
+"""
+    with Program(text, kind) as program:
+        assert program.line() == "ready"
+        assert program.finish(within=6) == (7, "", "")
+        assert wait_for(lambda: not program.left_behind(), 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -245,16 +337,36 @@ print(left == [True] * 20)
     assert run(text, kind) == (0, "True\n", "")
 
 
-def test_L21_close_from_inside_a_task() -> None:
-    """A task may close its own executor."""
-    text = """
-ex = ThreadExecutor(1)
-print(ex.submit(ex.shutdown).result())
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+@pytest.mark.parametrize(
+    "close", ["ex.shutdown()", "asyncio.run(ex.aclose())", "await ex.aclose()"]
+)
+def test_L21_close_from_inside_a_task(kind: str, close: str) -> None:
+    """A task may close its own executor; those accepted before complete."""
+    text = f"""
+import asyncio
+ex = create_executor(sys.argv[1], max_workers=1)
+{"async " if "await" in close else ""}def close():
+    {close}
+    return "went on"
+tasks = [ex.submit(pow, 2, 3)]
+task = ex.submit(close)
+if sys.argv[1] != "serial": print(task.result(10))
 ex.shutdown()
 try: ex.submit(pow, 1, 1)
-except RuntimeError as error: print("closed")
+except RuntimeError as error: print("closed", task.result(), tasks[0].result())
 """
-    assert run(text) == (0, "None\nclosed\n", "")
+    code, output, errors = run(text, kind)
+    assert (code, output.splitlines()[-1], errors) == (0, "closed went on 8", "")
+
+
+def test_L21_a_task_elsewhere_closes_what_it_has_there() -> None:
+    """In a worker process: what stands there for the executor, not the parent's own."""
+    text = """
+with ProcessExecutor(1) as ex:
+    print(ex.submit(ex.shutdown).result(10), ex.submit(pow, 2, 3).result(10))
+"""
+    assert run(text) == (0, "None 8\n", "")
 
 
 @pytest.mark.parametrize("kind", POOLS)
@@ -305,8 +417,11 @@ ex = create_executor(sys.argv[1], max_workers=1)
 tasks = [ex.submit(pow, 2, n) for n in range(5)]
 del ex; gc.collect()
 print([task.result(10) for task in tasks])
+from tests.faults.programs import children_of, wait_for
+def ours(): return [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+print(wait_for(lambda: ours() in ([], ["unifexec-callbacks"]) and not children_of(os.getpid())))
 """
-    assert run(text, kind) == (0, "[1, 2, 4, 8, 16]\n", "")
+    assert run(text, kind) == (0, "[1, 2, 4, 8, 16]\nTrue\n", "")
 
 
 BUSY = """

@@ -20,6 +20,7 @@ from unifexec import (
     WaitTimeoutError,
     current_task,
 )
+from unifexec._backends.process import Child
 
 from . import jobs
 from .programs import is_running, wait_for
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 IN_TIME = 0.5  # seconds that a busy machine may be late
 
 
-@pytest.mark.parametrize("task", [time.sleep, jobs.spin, jobs.swallow_everything])
+@pytest.mark.parametrize(
+    "task", [time.sleep, jobs.block_in_read, jobs.spin, jobs.swallow_everything]
+)
 def test_L16_process_is_stopped_on_time(task: object) -> None:
-    """A task that sleeps, computes, or ignores all that should stop it ends at its limit."""
+    """A task that sleeps, blocks, computes, or ignores all that should stop it ends on time."""
     with ProcessExecutor(1) as executor:
         executor.submit(jobs.square, 1).result(20)
         start = time.monotonic()
@@ -108,6 +111,18 @@ def test_L15_abort_runs_finally_blocks(tmp_path: Path) -> None:
         assert path.read_text() == "cleaned up"
         assert not task.cancelled()
         assert executor.submit(jobs.os.getpid).result(20) == pid
+
+
+def test_L16_finally_blocks_run_within_the_grace(tmp_path: Path) -> None:
+    """A task over its limit has the grace for them, and its worker lives on if that is enough."""
+    path = tmp_path / "state"
+    with ProcessExecutor(1, grace=10) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        limited = executor.with_options(time_limit=0.2)
+        task = limited.submit(jobs.sleep_with_finally, 30, str(path))
+        assert isinstance(task.exception(20), TimeLimitError)
+        assert executor.submit(os.getpid).result(20) == pid
+        assert path.read_text() == "cleaned up"
 
 
 def test_L15_abort_hits_only_its_own_task() -> None:
@@ -193,6 +208,44 @@ def test_L16_a_thread_is_told_to_stop() -> None:
         assert executor.stats().abandoned == 0
 
 
+def test_L15_an_aborted_thread_is_told_to_stop() -> None:
+    """``abort()`` returns False for a plain function in a thread, which sees that it was called."""
+    begun = threading.Event()
+
+    def patient() -> str:
+        task = current_task()
+        assert task is not None
+        begun.set()
+        while not task.stop_requested:
+            time.sleep(0.001)
+        return "ended by itself"
+
+    with ThreadExecutor(1) as executor:
+        task = executor.submit(patient)
+        assert begun.wait(20)
+        assert not task.abort()
+        assert task.result(20) == "ended by itself"
+
+
+def test_L20_a_thread_is_told_that_its_executor_is_left() -> None:
+    """Leaving by an exception asks running functions to stop."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def patient() -> None:
+        task = current_task()
+        assert task is not None
+        begun.set()
+        while not task.stop_requested:
+            time.sleep(0.001)
+        ended.set()
+
+    with pytest.raises(ZeroDivisionError), ThreadExecutor(1) as executor:
+        executor.submit(patient)
+        assert begun.wait(20)
+        raise ZeroDivisionError
+    assert ended.wait(20)
+
+
 @pytest.mark.parametrize("kind", [ThreadExecutor, ProcessExecutor, AsyncExecutor])
 @pytest.mark.parametrize("async_backend", ["asyncio", "trio"])
 def test_L16_coroutine_is_cancelled_on_time(kind: type, async_backend: str) -> None:
@@ -204,6 +257,23 @@ def test_L16_coroutine_is_cancelled_on_time(kind: type, async_backend: str) -> N
             executor.with_options(time_limit=0.2).submit(anyio.sleep, 30).result(20)
         assert time.monotonic() - start < 0.2 + IN_TIME
         assert executor.submit(jobs.square, 3).result(20) == 9
+
+
+@pytest.mark.parametrize("kind", [ThreadExecutor, ProcessExecutor, AsyncExecutor])
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_L16_coroutine_that_swallows_every_cancellation(
+    kind: type, library: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On either loop, in any place: it fails on time, its place is free, nothing else is said."""
+    with kind(1, async_backend=library, grace=0.1) as executor:
+        executor.submit(anyio.sleep, 0).result(20)
+        limited = executor.with_options(time_limit=0.1)
+        start = time.monotonic()
+        with pytest.raises(TimeLimitError):
+            limited.submit(jobs.swallow_cancellation, library, 1.5).result(20)
+        assert executor.submit(jobs.square, 3).result(20) == 9
+        assert time.monotonic() - start < 1.5
+    assert caplog.messages == []
 
 
 def test_L16_coroutine_that_swallows_its_cancellation() -> None:
@@ -243,6 +313,32 @@ def test_L16_three_time_outs_three_classes() -> None:
             limited.result(20)
         assert issubclass(WaitTimeoutError, TimeoutError)
         assert issubclass(TimeLimitError, TimeoutError)
+
+
+@pytest.mark.parametrize("grace", [0.01, 10])
+def test_L16_limit_in_the_middle_of_a_result(monkeypatch: pytest.MonkeyPatch, grace: float) -> None:
+    """It expires for sure when some of 100 MB have arrived: one outcome, and a worker as good."""
+    size = 100_000_000
+    original = Child.receive
+    waited: list[int] = []
+
+    def wait_once(child: Child) -> bool:
+        answer = original(child)
+        if not waited and 0 < child._large_filled < size:
+            waited.append(child._large_filled)
+            time.sleep(1.2)  # the parent is busy for longer than limit and grace
+        return answer
+
+    monkeypatch.setattr(Child, "receive", wait_once)
+    with ProcessExecutor(1, grace=grace) as executor:
+        executor.submit(jobs.square, 1).result(20)
+        task = executor.with_options(time_limit=0.8).submit(jobs.huge, size)
+        behind = executor.submit(jobs.square, 3)
+        error = task.exception(30)
+        assert error is None or isinstance(error, TimeLimitError)
+        assert waited
+        assert behind.result(30) == 9
+        assert executor.submit(jobs.square, 4).result(30) == 16
 
 
 def test_L16_limit_while_the_result_is_sent() -> None:
