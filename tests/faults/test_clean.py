@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import threading
 from itertools import count
 from pathlib import Path
@@ -28,8 +29,9 @@ def holdings() -> dict[str, int]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "children": len(children_of(os.getpid())),
         "threads": sum(not t.name.startswith(LINGERING) for t in threading.enumerate()),
-        "shared memory": len(list(shared.glob("psm_*"))) + len(list(shared.glob("unifexec*"))),
-        "semaphores": len(queues.read_text().splitlines()) if queues.exists() else 0,
+        "shared memory": sum(len(list(shared.glob(name))) for name in ("psm_*", "unifexec*")),
+        "semaphores": len(list(shared.glob("sem.*")))
+        + (len(queues.read_text().splitlines()) if queues.exists() else 0),
     }
 
 
@@ -171,6 +173,68 @@ def test_L25_lost_workers_leave_nothing() -> None:
         assert all(type(task.exception(30)).__name__ == "WorkerLostError" for task in tasks)
         list(executor.map(jobs.pid_after, [0.05] * 4, chunksize=1))
         assert wait_for(lambda: holdings() == before), (before, holdings())
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_L25_nobody_can_connect_and_no_file_has_a_name(method: str) -> None:
+    """Neither parent nor workers listen; no worker holds a file that others could find."""
+    with ProcessExecutor(2, start_method=method) as executor:
+        pids = set(executor.map(jobs.pid_after, [0.1] * 4, chunksize=1))
+        for pid in [os.getpid(), *pids, *children_of(os.getpid())]:
+            assert not open_files(pid) & listening()
+        theirs = set.union(*map(open_files, pids))
+    named = {link for link in theirs if link.startswith("/")}
+    assert all(link == "/dev/null" or link.endswith("(deleted)") for link in named)
+
+
+def open_files(pid: int) -> set[str]:
+    """What the descriptors of a process stand for; 0, 1 and 2 came from its parent."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if link.name not in "012":
+            try:
+                found.add(os.readlink(link))
+            except OSError:  # closed meanwhile
+                pass
+    return found
+
+
+def listening() -> set[str]:
+    """The sockets that anybody on this machine listens on, as `open_files` names them."""
+    found = set()
+    for name, state in (("tcp", "0A"), ("tcp6", "0A")):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == state:
+                found.add(f"socket:[{fields[9]}]")
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[3], 16) & 0x10000:  # it accepts connections
+            found.add(f"socket:[{fields[6]}]")
+    return found
+
+
+def test_L25_listening_sockets_are_seen() -> None:
+    """The test above would see one, of either family."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.socket(socket.AF_UNIX) as other:
+        other.bind(b"\0unifexec-test-%d" % os.getpid())
+        other.listen()
+        assert {os.readlink(f"/proc/self/fd/{s.fileno()}") for s in (one, other)} <= listening()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_L25_the_callers_process_is_never_forked(method: str) -> None:
+    """No hook of a fork runs in it, whatever starts its workers."""
+    text = """
+forks = []
+os.register_at_fork(before=lambda: forks.append("one of its own"))
+pid = os.fork()
+if not pid: os._exit(0)
+os.waitpid(pid, 0)
+with ProcessExecutor(2, start_method=sys.argv[1], max_tasks_per_child=3) as ex:
+    print(sum(ex.map(abs, range(20), chunksize=2)), forks)
+"""
+    assert run(text, method) == (0, "190 ['one of its own']\n", "")
 
 
 def test_L25_importing_starts_nothing() -> None:

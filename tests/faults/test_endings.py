@@ -159,7 +159,10 @@ def test_L20_ctrl_c_ends_the_program(kind: str, where: str) -> None:
         assert wait_for(lambda: not program.left_behind(), 3)
 
 
-@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize(
+    "kind",
+    ["process", *[pytest.param(kind, marks=pytest.mark.slow) for kind in ("thread", "async")]],
+)
 @pytest.mark.parametrize("where", ASYNC_PROGRAMS)
 @LIBRARIES
 def test_L20_ctrl_c_ends_an_async_program(kind: str, where: str, library: str) -> None:

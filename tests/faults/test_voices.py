@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -102,14 +103,65 @@ def test_L26_filters_of_warnings_follow_the_parent() -> None:
 
 
 def test_L26_warnings_reach_the_parent() -> None:
-    """They are shown by the parent, which may record them or filter them."""
+    """They are shown by the parent, which may record or filter them, with task name and pid."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         with ProcessExecutor(1) as executor:
-            executor.submit(warn, "careful").result(20)
+            pid = executor.submit(os.getpid).result(20)
+            executor.with_options(name="the warner").submit(warn, "careful").result(20)
             assert wait_for(lambda: seen)
-    assert "careful [worker process" in str(seen[0].message)
-    assert seen[0].category is UserWarning
+    (told,) = seen
+    assert str(told.message) == f"careful [task 'the warner', worker process {pid}]"
+    assert (told.category, Path(told.filename).name) == (UserWarning, "test_voices.py")
+
+
+def test_L26_warnings_go_where_the_parent_sends_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """Into the log, say, by ``logging.captureWarnings``."""
+    with warnings.catch_warnings(), ProcessExecutor(1) as executor:
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        try:
+            executor.submit(warn, "careful").result(20)
+            assert wait_for(lambda: caplog.records)
+        finally:
+            logging.captureWarnings(False)
+    assert caplog.records[0].name == "py.warnings"
+    assert "UserWarning: careful [task 'warn'" in caplog.text
+
+
+def test_L26_what_is_logged_last_is_heard() -> None:
+    """Before the program ends, whether the executor was closed or not."""
+    text = """
+import logging
+logging.basicConfig(format="%(levelname)s %(task)s %(message)s", level=logging.INFO)
+def say(x): logging.info("said %s", x)
+if sys.argv[1] == "closed":
+    with ProcessExecutor(2) as ex: list(ex.map(say, range(20)))
+else:
+    ex = ProcessExecutor(2)
+    for x in range(20): ex.submit(say, x)
+"""
+    for how in ("closed", "open"):
+        code, output, errors = run(text, how)
+        assert (code, output) == (0, "")
+        assert sorted(errors.splitlines()) == sorted(f"INFO say said {x}" for x in range(20))
+
+
+def test_L26_a_handler_that_raises_harms_nobody() -> None:
+    """It is the parent's own; the tasks and the executor go on."""
+
+    class Faulty(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ZeroDivisionError
+
+    logger, handler = logging.getLogger("some.module"), Faulty()
+    logger.addHandler(handler)
+    try:
+        with ProcessExecutor(1) as executor:
+            executor.submit(speak, "hello").result(20)
+            assert executor.submit(jobs.square, 3).result(20) == 9
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_L26_what_workers_print_is_out_before_their_outcome() -> None:
