@@ -218,14 +218,17 @@ class Child:
                 os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """Kill it, and its process group with all that its tasks started."""
-        try:
-            if hasattr(os, "killpg"):
-                os.killpg(self.pid, signal.SIGKILL)
-            else:
-                os.kill(self.pid, signal.SIGTERM)  # on Windows: by force
-        except OSError:  # it is gone
-            pass
+        """Kill it, and its process group with all that its tasks started.
+
+        Itself by name as well: a task may have moved it to another group.
+        """
+        number = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows: by force
+        for kill in (getattr(os, "killpg", None), os.kill):
+            try:
+                if kill is not None:
+                    kill(self.pid, number)
+            except OSError:  # it is gone
+                pass
 
     def close(self) -> None:
         """Let go of what we hold of it."""
