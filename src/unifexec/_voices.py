@@ -97,9 +97,17 @@ def follow(settings: bytes) -> None:
 
 
 def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
-    """Send records and warnings of this process from now on."""
+    """Send records and warnings of this process from now on; not of those that tasks fork."""
     logging.root.handlers[:] = [Sender(send)]
     follow(settings)
+    original = warnings.showwarning
+
+    def speak_for_ourselves() -> None:
+        logging.root.handlers[:] = [logging.StreamHandler()]
+        warnings.showwarning = original
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=speak_for_ourselves)
 
     def show(
         message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None

@@ -716,6 +716,18 @@ class Worker:
             for part in (header, *payload):
                 self._sock.sendall(part)
 
+    def leave_the_pipe(self) -> None:
+        """In a process that a task forked: the pipe is the worker's, and so is its answer.
+
+        A copy of the task that comes to its end there ends that process, and tells nobody.
+        """
+        self._send = _end_quietly  # type: ignore[method-assign, assignment]
+
+
+def _end_quietly(*message: object) -> None:
+    _flush()
+    os._exit(0)
+
 
 def _is_importing(frame: FrameType | None) -> bool:
     """Whether the interpreter's import machinery is at work below this frame."""
@@ -800,7 +812,7 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):
+        except Exception:  # closed, gone, or replaced by a task with something of its own
             pass
 
 
@@ -857,6 +869,8 @@ def live(sock_fd: int, mark_fd: int, lifeline: int) -> None:
     signal.signal(signal.SIGINT, lambda number, frame: None)  # Ctrl-C is the parent's affair
     worker = this_worker = Worker(socket.socket(fileno=sock_fd), mmap.mmap(mark_fd, SCRATCH_SIZE))
     os.close(mark_fd)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=worker.leave_the_pipe)
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, worker.interrupt)
     else:
