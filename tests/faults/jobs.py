@@ -134,6 +134,33 @@ def start_child_and_die(path: str) -> None:
     os._exit(3)
 
 
+def fork_and_return(x: int, when: int) -> int:
+    """Fork in one of the calls, and return in both processes."""
+    import warnings
+
+    if x == when:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork of a threaded process
+            os.fork()
+    return x * x
+
+
+def leave_the_group(seconds: float) -> None:
+    """Move to the process group of the parent, and ignore all that stops."""
+    os.setpgid(0, os.getpgid(os.getppid()))
+    swallow_everything(seconds)
+
+
+def break_standard_output() -> None:
+    """Leave something in its place that cannot be flushed."""
+    sys.stdout = BrokenStream()  # type: ignore[assignment]
+
+
+class BrokenStream:
+    def flush(self) -> None:
+        raise RuntimeError("no flush today")
+
+
 def count_and_die(path: str) -> None:
     """Leave a mark, and die."""
     append(path, "x")

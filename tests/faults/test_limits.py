@@ -147,6 +147,16 @@ def test_L15_children_of_a_task_end_with_its_worker(tmp_path: Path) -> None:
         assert wait_for(lambda: not is_running(child))
 
 
+def test_L16_a_task_that_left_its_process_group() -> None:
+    """It is stopped all the same, and its worker replaced."""
+    with ProcessExecutor(1, grace=0.1) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.3).submit(jobs.leave_the_group, 30).result(20)
+        assert executor.submit(os.getpid).result(20) != pid
+        assert wait_for(lambda: not is_running(pid))
+
+
 def test_L15_abort_false_lets_started_work_finish(tmp_path: Path) -> None:
     """``with_options(abort=False)``: neither abort nor a failing sibling stops it."""
     path = tmp_path / "state"

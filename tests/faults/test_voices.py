@@ -147,6 +147,35 @@ else:
         assert sorted(errors.splitlines()) == sorted(f"INFO say said {x}" for x in range(20))
 
 
+def test_L26_children_that_tasks_fork_speak_for_themselves() -> None:
+    """To standard error, as the pipe is their worker's: its answer of 50 MB stays whole."""
+    text = """
+import logging, warnings
+logging.basicConfig(format="PARENT %(message)s")
+def child(number):
+    for _ in range(20): logging.warning("child %s", number); warnings.warn("careful")
+def work(size):
+    import multiprocessing
+    logging.warning("the task")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        children = [multiprocessing.get_context("fork").Process(target=child, args=(n,))
+                    for n in range(3)]
+        for one in children: one.start()
+    for one in children: one.join()
+    return [one.exitcode for one in children], bytes(size)
+with ProcessExecutor(1) as ex:
+    exitcodes, data = ex.submit(work, 50_000_000).result()
+print(exitcodes, len(data))
+"""
+    code, output, errors = run(text)
+    assert (code, output) == (0, "[0, 0, 0] 50000000\n")
+    lines = errors.splitlines()
+    assert lines.count("PARENT the task") == 1
+    assert [lines.count(f"child {n}") for n in range(3)] == [20] * 3
+    assert errors.count("UserWarning: careful") == 3
+
+
 def test_L26_a_handler_that_raises_harms_nobody() -> None:
     """It is the parent's own; the tasks and the executor go on."""
 

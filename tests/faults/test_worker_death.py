@@ -196,6 +196,30 @@ def test_L22_children_of_a_task_end_with_its_death(
     assert wait_for(lambda: not is_running(int(path.read_text())))
 
 
+def test_L22_a_task_that_closes_its_workers_pipe(executor: ProcessExecutor) -> None:
+    """It cannot answer, and is lost."""
+    task = executor.submit(os.closerange, 3, 1000)
+    assert isinstance(task.exception(20), WorkerLostError)
+    assert executor.submit(jobs.square, 2).result(20) == 4
+
+
+def test_L03_a_task_that_forks_is_answered_once(executor: ProcessExecutor) -> None:
+    """Both processes return from the task; the worker's answer counts, and moves nobody else's."""
+    for chunksize in (1, 6):
+        results = executor.map(jobs.fork_and_return, range(12), [3] * 12, chunksize=chunksize)
+        assert list(results) == [x * x for x in range(12)]
+    assert executor.submit(jobs.fork_and_return, 3, 3).result(20) == 9
+
+
+def test_L22_a_task_that_breaks_standard_output() -> None:
+    """What it leaves there cannot be flushed; its worker answers all the same."""
+    with ProcessExecutor(1) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        assert executor.submit(jobs.break_standard_output).result(20) is None
+        assert executor.submit(os.getpid).result(20) == pid
+        assert executor.submit(jobs.die, "exit").exception(20)  # it would complain at its exit
+
+
 def test_L22_all_workers_at_once(tmp_path: Path) -> None:
     """Every worker dies at the same time: each costs the one task it ran."""
     with ProcessExecutor(3) as executor:
