@@ -647,7 +647,10 @@ class Callbacks:
     def _serve(self) -> None:
         while True:
             for call in self._calls.get():
-                call()
+                try:
+                    call()
+                except BaseException:  # SystemExit, say: those behind it are to be run
+                    logger().exception("unifexec: a callback raised")
 
     def flush(self) -> None:
         """Wait until all calls made so far have run."""
