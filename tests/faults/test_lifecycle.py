@@ -133,6 +133,26 @@ def test_stats_count_the_lost_and_the_abandoned() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, ValueError])
+def test_L27_whatever_a_callback_raises_is_logged(
+    kind: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those behind it run, now and later."""
+
+    def call_back(task: object) -> None:
+        raise error("not today")
+
+    with create_executor(kind, max_workers=1) as executor:
+        for add_first in (call_back, lambda task: None):
+            called = threading.Event()
+            task = executor.submit(jobs.pid_after, 0.2)
+            task.add_done_callback(add_first)
+            task.add_done_callback(lambda task, called=called: called.set())
+            assert called.wait(10)
+    assert [text for text in caplog.messages if "callback" in text]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_initializer_that_raises_is_told_at_the_next_submit(kind: str) -> None:
     """With its own exception as the cause; nothing is tried for ever."""
     initializer = partial(jobs.raise_new, ValueError, ("no beginning",), {})
