@@ -16,6 +16,7 @@ CLEAN = "tests/faults/test_clean.py"
 NESTING = "tests/faults/test_nesting.py"
 VOICES = "tests/faults/test_voices.py"
 ENDINGS = "tests/faults/test_endings.py"
+LIFECYCLE = "tests/faults/test_lifecycle.py"
 
 
 class Row(NamedTuple):
@@ -30,6 +31,7 @@ ROWS = [
     Row("L1", f"{SUITE}::TestThread::test_L01_a_lambda_that_returns_an_awaitable_is_awaited", "_running.py", '    return hasattr(type(value), "__await__")\n', "    return False\n"),
     Row("L2", f"{SUITE}::TestThread::test_L02_tasks_start_first_in_first_out", "_core/dispatch.py", "self._send(self.queue.popleft(), worker, now)", "self._send(self.queue.pop(), worker, now)"),
     Row("L3", f"{DEATH}::test_L22_death_in_the_middle_of_a_batch", "_core/dispatch.py", "            self._requeue(batch.part(cursor + 1, run.end))\n        if cursor == run.end:", "            pass\n        if cursor == run.end:"),
+    Row("L3", f"{DEATH}::test_L03_a_task_that_forks_is_answered_once", "_worker.py", "        os.register_at_fork(after_in_child=worker.leave_the_pipe)\n", "        pass\n"),
     Row("L4", f"{SUITE}::TestThread::test_L04_strict_as_in_zip", "_core/verbs.py", "strict=strict)", "strict=False)"),
     Row("L5", f"{SUITE}::TestThread::test_L05_buffersize_bounds_what_is_pulled", "_core/collect.py", "            return self._buffersize\n        if not self.home.eager", "            return self._buffersize + 1\n        if not self.home.eager"),
     Row("L6", f"{SUITE}::TestThread::test_L06_work_starts_at_the_call", "_core/collect.py", "        if self.home.eager or self._buffersize is not None:", "        if self._buffersize is not None:"),
@@ -39,10 +41,16 @@ ROWS = [
     Row("L10", f"{LIMITS}::test_L10_a_slow_item_holds_nobody_up", "_core/dispatch.py", '            if what == "patience":\n                self._withdraw(run)', '            if what == "patience":\n                pass'),
     Row("L11", f"{SERIAL}::test_L11_same_exception", "_pickling.py", "    parts = (type(error), error.args, dict(error.__dict__))\n", "    raise ValueError\n    parts = ()\n"),
     Row("L12", f"{SERIAL}::test_L12_what_cannot_be_rebuilt_in_the_parent", "_backends/packing.py", "    except BaseException as error:\n        lost =", "    except ZeroDivisionError as error:\n        lost ="),
+    Row("L12", f"{SERIAL}::test_L12_what_a_worker_has_no_memory_for", "_worker.py", "            return self._skip(kind, number, offset, size)\n", "            raise\n"),
+    Row("L12", f"{SERIAL}::test_L12_a_result_that_refuses_ends_no_worker", "_worker.py", "        except BaseException as error:  # also SystemExit", "        except Exception as error:  # also SystemExit"),
+    Row("L12", f"{SERIAL}::test_portable_serial_takes_the_same_road", "_backends/serial.py", "            except Exception as error:\n                lost =", "            except ZeroDivisionError as error:\n                lost ="),
     Row("L12b", f"{SERIAL}::test_L12b_state_of_a_function_does_not_leak", "_pickling.py", "        return fn.__closure__ is None\n", "        return True\n"),
     Row("L13", f"{SUITE}::TestThread::test_L13_stop_iteration_ends_nothing", "_running.py", "    if isinstance(error, (StopIteration, StopAsyncIteration)):", "    if False:"),
     Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/collect.py", "                    task.abort()\n", "                    pass\n"),
     Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "            return not self._cancel_won\n        self._state", "            return True\n        self._state"),
+    Row("L15", f"{LIMITS}::test_L15_children_of_a_task_end_with_its_worker", "_backends/process.py", 'in (getattr(os, "killpg", None), os.kill):', "in (os.kill,):"),
+    Row("L16", f"{LIMITS}::test_L16_a_task_that_left_its_process_group", "_backends/process.py", 'in (getattr(os, "killpg", None), os.kill):', "in (os.killpg,):"),
+    Row("L16", f"{LIMITS}::test_L16_coroutine_that_swallows_every_cancellation", "_backends/thread.py", "        if lane not in run.worker.carried:\n", "        if False:\n"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(run, now)', '            elif what == "limit":\n                pass'),
     Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", "        if _is_importing(frame):", "        if False:"),
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1:\n                self.abort()\n", ""),
@@ -53,10 +61,16 @@ ROWS = [
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
     Row("L22", f"{DEATH}::test_L22_rerun_lost_runs_it_again", "_backends/process.py", "touched = any(", "touched = not any("),
+    Row("L22", f"{DEATH}::test_L22_death_half_way_through_a_large_argument", "_core/dispatch.py", "        item.deaths += touched\n", "        item.deaths += 1\n        touched = True\n"),
+    Row("L22", f"{DEATH}::test_L22_children_of_a_task_end_with_its_death", "_backends/process.py", "        child.kill()  # what its tasks started ends with it\n", ""),
     Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    global this_worker\n    hold_lifeline(lifeline)\n", "    global this_worker\n"),
     Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
     Row("L25", f"{CLEAN}::test_L25_lost_workers_leave_nothing", "_backends/process.py", "        os.close(self._lifeline)\n", "        pass\n"),
+    Row("L25", f"{CLEAN}::test_L25_nobody_can_connect_and_no_file_has_a_name", "_backends/process.py", "        self._bell, self._ear = socket.socketpair()\n", "        self._bell, self._ear = socket.socketpair()\n        self._door = socket.create_server(('127.0.0.1', 0))\n"),
     Row("L26", f"{VOICES}::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
     Row("L26", f"{VOICES}::test_L26_levels_follow_the_parent", "_backends/process.py", "        if before != self._voices:", "        if False:"),
+    Row("L26", f"{VOICES}::test_L26_warnings_reach_the_parent", "_voices.py", 'whose = "" if task is None else', 'whose = "" if True else'),
+    Row("L26", f"{VOICES}::test_L26_children_that_tasks_fork_speak_for_themselves", "_voices.py", "        os.register_at_fork(after_in_child=speak_for_ourselves)\n", "        pass\n"),
+    Row("L27", f"{LIFECYCLE}::test_L27_whatever_a_callback_raises_is_logged", "_backends/local.py", "                except BaseException:  # SystemExit, say", "                except Exception:  # SystemExit, say"),
     Row("L27", f"{SUITE}::TestThread::test_L27_a_slow_callback_delays_no_task", "_core/task.py", "            self._home.call_back(self._take_callbacks())", "            [call() for call in self._take_callbacks()]"),
 ]  # fmt: skip
