@@ -142,7 +142,7 @@ def fork_and_return(x: int, when: int) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork of a threaded process
             os.fork()
-    time.sleep(0.02)  # so that the copy answers while its worker has more to do
+    time.sleep(0.005)  # so that the copy answers while its worker has more to do
     return x * x
 
 
