@@ -112,7 +112,7 @@ def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
     def show(
         message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
     ) -> None:
-        task = current.get()
+        task = current_task()
         whose = "" if task is None else f"task {task.name!r}, "
         text = f"{message} [{whose}worker process {os.getpid()}]"
         try:

@@ -185,6 +185,11 @@ class Scratch:
         """Say what the worker is at."""
         self.words[0] = value
 
+    def leave(self) -> None:
+        """In a process that a task forked: whoever writes here now fails."""
+        self.words.release()
+        self.memory.close()
+
     def begin(self, run: int, first: int) -> None:
         """Forget the values: all of them were sent."""
         self.words[END] = SCRATCH.size
@@ -366,7 +371,7 @@ class Worker:
 
     def _skip(self, kind: int, number: int, offset: int, size: int) -> bool:
         """A payload that we have no memory for: its task fails for it, and nothing else."""
-        head = self._file.read(min(size, ITEM_HEAD.size))
+        head = self._file.read(min(size, ITEM_HEAD.size))  # as long as that of ITEMS
         left = size - len(head)
         while left:
             skipped = len(self._file.read(min(left, SKIPPED_AT_ONCE)))
@@ -375,6 +380,9 @@ class Worker:
             left -= skipped
         if kind == ITEM:
             self._enqueue(number, offset, head + NO_ROOM)
+        elif kind == ITEMS:
+            key, index, _ = ITEMS_HEAD.unpack(head)
+            self._add(Bunch(number, self._works[key], index, [NO_ROOM] * offset, False))
         elif kind == WORK:
             self._works[number] = Work("a function", False, NO_ROOM, None)
         return True
@@ -394,7 +402,10 @@ class Worker:
         work, index, one_pickle = ITEMS_HEAD.unpack_from(payload)
         data = memoryview(payload)[ITEMS_HEAD.size :]
         items = _simple(data) if one_pickle else split(data)
-        bunch = self._bunches[run] = Bunch(run, self._works[work], index, items, one_pickle)
+        self._add(Bunch(run, self._works[work], index, items, one_pickle))
+
+    def _add(self, bunch: Bunch) -> None:
+        self._bunches[bunch.run] = bunch
         self._todo.append(bunch)
         self._bell.put(None)
 
@@ -651,7 +662,7 @@ class Worker:
             return value
         try:
             return Pickled(_pickling.dumps(value))
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             text = _pickling.explain(f"the result of {bunch.work.name!r}", value, error)
             raise UnsendableError(text) from None
 
@@ -721,7 +732,8 @@ class Worker:
 
         A copy of the task that comes to its end there ends that process, and tells nobody.
         """
-        self._send = _end_quietly  # type: ignore[method-assign, assignment]
+        self._send = self._tell_one = self._send_values = _end_quietly  # type: ignore[method-assign, assignment]
+        self._scratch.leave()
 
 
 def _end_quietly(*message: object) -> None:

@@ -74,7 +74,7 @@ def packed_items(room: Any, work: Any, inputs: list[tuple[Any, ...]]) -> list[An
     for args in inputs:
         try:
             data = pickle.dumps((args, {}), _pickling.PROTOCOL)
-        except Exception:
+        except _pickling.REFUSAL:
             data = b"__main__"
         packed.append(_packed_item(room, work, args) if b"__main__" in data else data)
     return packed

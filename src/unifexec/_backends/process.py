@@ -469,7 +469,7 @@ class ProcessRoom(Room):
         if bunch is not None:
             self._send_work(child, run.batch.work)
             head = _worker.ITEMS_HEAD.pack(run.batch.work.key, run.batch.first, bunch[0])
-            child.put(_worker.ITEMS, run.number, 0, head, bunch[1])
+            child.put(_worker.ITEMS, run.number, len(run.batch), head, bunch[1])
         else:
             self._put_items(child, run, limited)
         self._flush(child)
