@@ -22,8 +22,8 @@ ROOT = Path(unifexec.__file__).parent
 # A module imports from rows above its own, or from its own. A package's name stands for all
 # its modules that are not named themselves.
 ROWS = [
-    ["errors", "_core.outcome", "_core.checks", "_running", "_pickling", "_voices"],
-    ["_core.options"],
+    ["errors", "_core.outcome", "_core.checks", "_running", "_pickling", "_voices", "_segments"],
+    ["share", "_core.options"],
     ["_wait"],
     ["_core.task", "_loops"],
     ["abc"],
@@ -35,7 +35,8 @@ ROWS = [
 GUESTS = ["__main__", "compare", "guidance", "testing"]  # they use public names only
 PUBLIC = ["unifexec.abc", *(f"unifexec.{guest}" for guest in GUESTS)]
 NAMES_LOOPS = ["_wait", "_loops"]
-BARE = ["_worker", "_running", "_pickling"]  # all that a worker loads of ours to begin with
+BARE = ["_worker", "_running", "_pickling", "_segments"]  # what a worker loads of ours at once,
+# but for the segments, which wait for the first large value
 
 
 def module_name(path: Path) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-import unifexec
 from benchmarks import floors, peers
-from benchmarks.model import Group, Sizes, UnavailableError, aim_within, must_be_faster, row
+from benchmarks.model import Group, Sizes, aim_within, must_be_faster, row
 from benchmarks.peers import WORKERS
 from benchmarks.tasks import look, same
 from benchmarks.ways import floor, ours, peer, standard, timed
+from unifexec.share import share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,15 +113,11 @@ def readers(make: Callable[[int], Any], joblib_share: float = 1.0) -> Iterator[C
 
 @contextmanager
 def shared_by_us(make: Callable[[int], Any]) -> Iterator[Run]:
-    """``unifexec.share(value)`` gives a handle that tasks take in the place of the value."""
-    share: Callable[[Any], Any] | None = getattr(unifexec, "share", None)
-    if share is None:
-        raise UnavailableError("not available: unifexec.share does not exist yet")
+    """``share(value)`` gives a handle that tasks take in the place of the value."""
     with peers.our_processes() as pool:
 
         def work(value: Any, count: int) -> list[int]:
-            handle = share(value)
-            with handle if hasattr(handle, "__exit__") else nullcontext():
+            with share(value) as handle:
                 tasks = [pool.submit(look, handle, index) for index in range(count)]
                 return [pool.result(task) for task in tasks]
 

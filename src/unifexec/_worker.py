@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
+    from unifexec._segments import Cargo, Inbox, Pool
+
 # Every message: a header of fixed size, outside any pickle, and a payload. A payload that
 # cannot be read fails its own task, and nothing else.
 HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, size of payload
@@ -64,6 +66,8 @@ FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how on
 SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS = range(9)
 # from the worker
 READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
+# what is large (`_segments`): from either side, from the parent, from the worker
+SEGMENT, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 25)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
@@ -158,10 +162,6 @@ class NoRoomError(Exception):
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-    def data(self) -> bytes:
-        """The value, as it will travel by itself."""
-        return _data_of(self.value)
 
 
 class UnsendableError(Exception):
@@ -306,8 +306,13 @@ class Seat:
 class Worker:
     """One worker process."""
 
-    def __init__(self, sock: socket.socket, mark: mmap.mmap) -> None:
+    def __init__(self, sock: socket.socket, mark: mmap.mmap, hand: socket.socket) -> None:
         self._sock = sock
+        self._hand = hand
+        self._inbox: Inbox | None = None
+        self._pool: Pool | None = None
+        self._handed: set[int] = set()  # segments of ours that the parent has
+        self.shared: dict[int, bytes] = {}  # values that all tasks may read (`share`)
         self._file = sock.makefile("rb", buffering=1 << 16)
         self._scratch = Scratch(mark)
         self._sending = threading.Lock()
@@ -367,6 +372,8 @@ class Worker:
         elif kind == STOP:
             self._todo.append(None)
             self._bell.put(None)
+        else:
+            self._receive_large(kind, number, offset, payload)
         return True
 
     def _skip(self, kind: int, number: int, offset: int, size: int) -> bool:
@@ -392,6 +399,32 @@ class Worker:
             self._works[number] = Work(*_simple(payload))
         except MemoryError:
             self._works[number] = Work("a function", False, NO_ROOM, None)
+
+    @property
+    def inbox(self) -> Inbox:
+        """The segments that the parent has handed us."""
+        if self._inbox is None:
+            from unifexec._segments import Inbox
+
+            self._inbox = Inbox(self._hand)
+        return self._inbox
+
+    def _receive_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
+        if kind == LARGE_ITEM:
+            work, index, limited = ITEM_HEAD.unpack_from(payload)
+            call = LargeCall(self.inbox, payload)
+            self._todo.append((number, offset, self._works[work], index, limited, call))
+            self._bell.put(None)
+        elif kind == SEGMENT:
+            self.inbox.accept(number, offset)
+        elif kind == SHARED:
+            self.shared[number] = payload
+        elif kind == RETIRE:
+            self.inbox.retire(number)
+            if self.shared.pop(number, None) is not None:
+                from unifexec.share import dropped
+
+                dropped(number)
 
     def _enqueue(self, number: int, offset: int, payload: bytes) -> None:
         work, index, limited = ITEM_HEAD.unpack_from(payload)
@@ -525,7 +558,13 @@ class Worker:
             self._loop.close()
 
     def _run_item(
-        self, run: int, offset: int, work: Work, index: int, limited: int, payload: bytes
+        self,
+        run: int,
+        offset: int,
+        work: Work,
+        index: int,
+        limited: int,
+        payload: bytes | LargeCall,
     ) -> None:
         """Claim, run, answer, in this order; see the protocol page for what a death means."""
         self._scratch.set_mark(mark_of(run, offset))
@@ -538,28 +577,86 @@ class Worker:
         seat.leave()
         self._running = None
         _flush()
-        self._send(DONE, run, offset, ANSWER.pack(status, seconds), data)
+        if isinstance(data, bytes):
+            self._send(DONE, run, offset, ANSWER.pack(status, seconds), data)
+        else:
+            self._send_large(run, offset, seconds, data)
         self._scratch.set_mark(0)
 
     def _outcome(
-        self, work: Work, index: int, payload: bytes, seat: Seat
-    ) -> tuple[int, float, bytes]:
+        self, work: Work, index: int, payload: bytes | LargeCall, seat: Seat
+    ) -> tuple[int, float, Any]:
         succeeded, value, seconds = self._call(work, index, payload, seat)
         if isinstance(value, Interrupted):
             return INTERRUPTED, seconds, b""
         if not succeeded:
             return ERROR, seconds, _pickling.dump_error(value, _note(work, index))
         try:
-            return VALUE, seconds, _pickling.dumps(value)
+            return VALUE, seconds, self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             text = _pickling.explain(f"the result of {work.name!r}", value, error)
             return UNSENDABLE, seconds, text.encode("utf-8", "replace")
 
-    def _call(self, work: Work, index: int, payload: bytes, seat: Seat) -> tuple[bool, Any, float]:
+    def _pack(self, value: Any) -> Any:
+        """A result as bytes, unless it is large: then it is a cargo."""
+        data = None
+        if type(value) not in _pickling.BYTES or len(value) < _pickling.LARGE:
+            data = _pickling.dumps_plainly(value)
+        if data is not None and len(data) < _pickling.LARGE:
+            return data
+        return self._pack_apart(value, data)
+
+    def _pack_apart(self, value: Any, data: bytes | None) -> Any:
+        if data is None:
+            from unifexec.share import dumps_homeward
+
+            parts = dumps_homeward(value)
+        else:
+            parts = [data]
+        if sum(map(len, parts)) < _pickling.LARGE:
+            return parts[0]
+        if self._pool is None:
+            from unifexec._segments import Pool
+
+            self._pool = Pool(self._retire)
+        return self._pool.cargo(parts)
+
+    def _send_large(self, run: int, offset: int, seconds: float, cargo: Cargo) -> None:
+        """Answer with a result in shared memory, or with its bytes where there is no room."""
+        handed = self._hand_over(cargo)
+        parts = [cargo.note()] if handed else cargo.inline()
+        self._send(LARGE_DONE, run, offset, ANSWER.pack(VALUE, seconds), *parts)
+        if handed:
+            cargo.keep_busy()
+
+    def _hand_over(self, cargo: Cargo) -> bool:
+        if cargo.segment is None:
+            return False
+        if cargo.token not in self._handed:
+            from unifexec._segments import send_descriptor
+
+            try:
+                send_descriptor(self._hand, cargo.segment)
+            except OSError:
+                return False
+            self._handed.add(cargo.token)
+            self._send(SEGMENT, cargo.token, cargo.treatment())
+        return True
+
+    def _retire(self, token: int) -> None:
+        if token in self._handed:
+            self._handed.discard(token)
+            self._send(RETIRE, token, 0)
+
+    def _call(
+        self, work: Work, index: int, payload: bytes | LargeCall, seat: Seat
+    ) -> tuple[bool, Any, float]:
         task = CurrentTask(work.name, index, self._index, seat)
         try:
             self._interruptible = True
-            item = memoryview(payload)[ITEM_HEAD.size :]
+            item: Any = payload
+            if isinstance(payload, bytes):
+                item = memoryview(payload)[ITEM_HEAD.size :]
             return run_task(task, Context(), _load_and_call, (work, item), {}, self._await)
         except Interrupted as stop:  # between two lines of ours
             return False, stop, 0.0
@@ -661,10 +758,13 @@ class Worker:
         if type(value) in _pickling.ATOMS:
             return value
         try:
-            return Pickled(_pickling.dumps(value))
+            data = self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             text = _pickling.explain(f"the result of {bunch.work.name!r}", value, error)
             raise UnsendableError(text) from None
+        if type(data) is bytes:
+            return Pickled(data)
+        raise NoRoomError(data)
 
     def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
         """An item is over that is no small success: what was done before it goes first."""
@@ -673,7 +773,7 @@ class Worker:
         self._send_values(bunch)
         self._begin(bunch)
         if isinstance(error, NoRoomError):
-            status, data = VALUE, error.data()  # by itself; for the next there is room
+            status, data = VALUE, self._by_itself(error.value)  # for the next there is room
         elif isinstance(error, UnsendableError):
             status, data = UNSENDABLE, str(error).encode("utf-8", "replace")
         elif isinstance(error, Interrupted):
@@ -683,9 +783,18 @@ class Worker:
             note = _note(bunch.work, bunch.index + bunch.offset)
             status, data = ERROR, _pickling.dump_error(error, note)
         _flush()
-        self._send(DONE, bunch.run, bunch.offset, ANSWER.pack(status, seconds), data)
+        if isinstance(data, bytes):
+            self._send(DONE, bunch.run, bunch.offset, ANSWER.pack(status, seconds), data)
+        else:
+            self._send_large(bunch.run, bunch.offset, seconds, data)
         bunch.offset += 1
         self._begin(bunch)
+
+    def _by_itself(self, value: Any) -> Any:
+        """A value as bytes, or as a cargo if it is large."""
+        if type(value) is Pickled:
+            return value.data
+        return self._pack(value) if type(value) in _pickling.ATOMS else value
 
     def _begin(self, bunch: Bunch) -> None:
         """All that is done was sent."""
@@ -754,6 +863,20 @@ def _spread(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     return fn(*args)
 
 
+class LargeCall:
+    """Arguments in shared memory."""
+
+    __slots__ = ("_inbox", "_payload")
+
+    def __init__(self, inbox: Inbox, payload: bytes) -> None:
+        self._inbox = inbox
+        self._payload = payload
+
+    def load(self) -> Any:
+        """The arguments, with copies of their own of all large buffers."""
+        return self._inbox.loads(memoryview(self._payload)[ITEM_HEAD.size :])
+
+
 def _load_arguments(fn: Callable[..., Any], item: memoryview) -> Any:
     try:
         args, kwargs = pickle.loads(item)
@@ -771,7 +894,12 @@ def _load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
                 variable.set(value)
         if unary:
             item = (item,)
-        args, kwargs = (item, {}) if type(item) is tuple else pickle.loads(item)
+        if type(item) is tuple:
+            args, kwargs = item, {}
+        elif type(item) is LargeCall:
+            args, kwargs = item.load()
+        else:
+            args, kwargs = pickle.loads(item)
     except Exception as error:
         raise _cannot_rebuild("function or arguments", work.name, error) from error
     return fn(*args, **kwargs)
@@ -874,12 +1002,16 @@ def main() -> None:
     live(*fds)
 
 
-def live(sock_fd: int, mark_fd: int, lifeline: int) -> None:
+def live(sock_fd: int, mark_fd: int, lifeline: int, hand_fd: int) -> None:
     """A worker's life."""
     global this_worker
     hold_lifeline(lifeline)
     signal.signal(signal.SIGINT, lambda number, frame: None)  # Ctrl-C is the parent's affair
-    worker = this_worker = Worker(socket.socket(fileno=sock_fd), mmap.mmap(mark_fd, SCRATCH_SIZE))
+    worker = this_worker = Worker(
+        socket.socket(fileno=sock_fd),
+        mmap.mmap(mark_fd, SCRATCH_SIZE),
+        socket.socket(fileno=hand_fd),
+    )
     os.close(mark_fd)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=worker.leave_the_pipe)
@@ -905,7 +1037,7 @@ def serve_forks() -> None:
 
     sock = socket.socket(fileno=sock_fd)
     while True:
-        data, fds, _, _ = socket.recv_fds(sock, FORK.size, 3)
+        data, fds, _, _ = socket.recv_fds(sock, FORK.size, 4)
         if not data:
             return
         (pid,) = FORK.unpack(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -14,6 +15,150 @@ from typing import Any
 
 def square(x: int) -> int:
     return x * x
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+class Block:
+    """Large memory that is pickled out of band, as an array of numpy is."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = memoryview(data)
+
+    def __reduce__(self) -> Any:
+        return Block, (pickle.PickleBuffer(self.data),)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Block) and self.data == other.data
+
+    def __hash__(self) -> int:
+        return hash(len(self.data))
+
+
+def block(number: int, size: int) -> Block:
+    """A block full of one number."""
+    return Block(bytearray([number]) * size)
+
+
+def ends(block: Block) -> tuple[int, int]:
+    """The first and the last byte."""
+    return block.data[0], block.data[-1]
+
+
+def overwrite(block: Block, number: int) -> Block:
+    """Change the argument, and give it back."""
+    block.data[:] = bytes([number]) * len(block.data)
+    return block
+
+
+_kept: list[Any] = []
+
+
+def keep(value: Any) -> None:
+    """Hold on to an argument beyond the end of the task."""
+    _kept.append(value)
+
+
+def kept_ends() -> list[tuple[int, int]]:
+    return [ends(value) for value in _kept]
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def overwrite_then_die(block: Block, path: str) -> tuple[int, int]:
+    """At the first call change the argument and die, then say what it is."""
+    before = ends(block)
+    if not os.path.exists(path):
+        overwrite(block, 99)
+        Path(path).touch()
+        os._exit(3)
+    return before
+
+
+class DiesWhenRead:
+    """Ends the process that rebuilds it, the first time."""
+
+    def __init__(self, path: str, block: Block) -> None:
+        self.path, self.block = path, block
+
+    def __reduce__(self) -> Any:
+        return die_when_read, (self.path, self.block)
+
+
+def die_when_read(path: str, block: Block) -> Block:
+    if not os.path.exists(path):
+        Path(path).touch()
+        os._exit(3)
+    return block
+
+
+class DiesWhenSent:
+    """Ends the process that pickles it, when its block is laid apart already."""
+
+    def __reduce__(self) -> Any:
+        os._exit(3)
+
+
+def result_that_kills(number: int, size: int) -> Any:
+    return [block(number, size), DiesWhenSent()]
+
+
+class ReadBadly:
+    """A result that cannot be rebuilt, with a large block."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    def __reduce__(self) -> Any:
+        return rebuild_badly, (self.block,)
+
+
+def rebuild_badly(block: Block) -> None:
+    raise ValueError("not here")
+
+
+def bad_result(size: int) -> ReadBadly:
+    return ReadBadly(block(1, size))
+
+
+def value_of(shared: Any) -> Any:
+    return shared.value
+
+
+def look_at(shared: Any, *_: Any) -> tuple[int, int, int]:
+    """The ends of a shared block, and which process looked."""
+    return (*ends(shared.value), os.getpid())
+
+
+def identity_of(shared: Any, *_: Any) -> tuple[int, int]:
+    return os.getpid(), id(shared.value)
+
+
+def flags_of(shared: Any) -> dict[str, bool]:
+    """What an array of numpy says of its memory."""
+    flags = shared.value.flags
+    return {"writeable": flags.writeable, "owndata": flags.owndata}
+
+
+def write_to(shared: Any) -> None:
+    shared.value.data[0] = 1
+
+
+def look_in_own_processes(shared: Any) -> tuple[int, int]:
+    """Hand the value on to workers of a worker."""
+    from unifexec import ProcessExecutor
+
+    with ProcessExecutor(1) as executor:
+        return executor.submit(look_at, shared).result(20)[:2]
+
+
+def die_after_look(shared: Any) -> None:
+    assert len(shared.value.data)
+    os._exit(3)
 
 
 def slow_square(x: int, seconds: float) -> int:
@@ -384,3 +529,13 @@ class PickleKills:
 def make(name: str) -> Any:
     """Make an object of a class by name, in the worker."""
     return globals()[name]()
+
+
+def forbid_segments() -> None:
+    """From now on this process gets no shared memory."""
+    from unifexec import _segments
+
+    def full() -> int:
+        raise OSError("no space left on device")
+
+    _segments._create = full  # type: ignore[assignment]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unifexec._core.options import Options
+    from unifexec._segments import Inbox
 
 
 def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, bytes, Any]:
@@ -61,9 +62,15 @@ def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     try:
         return _pickling.dumps((args, kwargs))
     except _pickling.REFUSAL as error:
-        parts: Any = {**dict(enumerate(args)), **kwargs}
-        text = _pickling.explain(f"argument of {name!r}: args", parts, error)
-        raise SerializationError(text) from error
+        raise cannot_travel(name, args, kwargs, error) from error
+
+
+def cannot_travel(
+    name: str, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
+) -> SerializationError:
+    """Says which argument, and why."""
+    parts: Any = {**dict(enumerate(args)), **kwargs}
+    return SerializationError(_pickling.explain(f"argument of {name!r}: args", parts, error))
 
 
 def packed_items(room: Any, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
@@ -72,11 +79,10 @@ def packed_items(room: Any, work: Any, inputs: list[tuple[Any, ...]]) -> list[An
         return [_same_error(work) for _ in inputs]
     packed: list[Any] = []
     for args in inputs:
-        try:
-            data = pickle.dumps((args, {}), _pickling.PROTOCOL)
-        except _pickling.REFUSAL:
-            data = b"__main__"
-        packed.append(_packed_item(room, work, args) if b"__main__" in data else data)
+        data = _pickling.dumps_plainly((args, {}))
+        if data is None or len(data) >= _pickling.LARGE:
+            data = _packed_item(room, work, args)
+        packed.append(data)
     return packed
 
 
@@ -97,9 +103,18 @@ def _same_error(error: SerializationError) -> SerializationError:
 MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
 
 
+SIZED = frozenset({str, bytes})
+
+
 def are_atoms(inputs: list[tuple[Any, ...]]) -> bool:
-    """Whether all arguments are such as can neither be changed nor alias."""
-    return _pickling.ATOMS.issuperset(map(type, chain.from_iterable(inputs)))
+    """Whether all arguments are such as can neither be changed nor alias, and none is large."""
+    kinds = set(map(type, chain.from_iterable(inputs)))
+    if not kinds <= _pickling.ATOMS:
+        return False
+    if not kinds & SIZED:
+        return True
+    sizes = (len(arg) for args in inputs for arg in args if type(arg) in SIZED)
+    return max(sizes) < _pickling.LARGE
 
 
 def pack_bunch(items: list[Any]) -> tuple[bool, bytes] | None:
@@ -117,9 +132,21 @@ def unpack_value(data: Any, seconds: float) -> Success[Any] | Failure:
     try:
         return Success(pickle.loads(data), seconds=seconds)
     except BaseException as error:
-        lost = SerializationError(f"the result cannot be rebuilt in this process: {error!r}")
-        lost.__cause__ = error
-        return Failure(lost, seconds=seconds)
+        return _unreadable(error, seconds)
+
+
+def _unreadable(error: BaseException, seconds: float) -> Failure:
+    lost = SerializationError(f"the result cannot be rebuilt in this process: {error!r}")
+    lost.__cause__ = error
+    return Failure(lost, seconds=seconds)
+
+
+def unpack_cargo(inbox: Inbox, note: memoryview, seconds: float) -> Success[Any] | Failure:
+    """As `unpack_value`, from shared memory."""
+    try:
+        return Success(inbox.loads(note), seconds=seconds)
+    except BaseException as error:
+        return _unreadable(error, seconds)
 
 
 def unpack_error(data: bytes, seconds: float) -> Failure:

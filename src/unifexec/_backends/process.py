@@ -30,21 +30,24 @@ from unifexec._backends.local import (
 from unifexec._backends.packing import (
     are_atoms,
     is_reference,
-    pack_arguments,
     pack_bunch,
     pack_function,
     packed_items,
+    unpack_cargo,
     unpack_error,
     unpack_value,
 )
+from unifexec._backends.parcels import pack_call, retire, send_item, send_shared
 from unifexec._backends.starting import METHODS, starter
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import logger
 from unifexec._running import Interrupted
+from unifexec._segments import Cargo, Inbox, Pool
 from unifexec._voices import levels_and_filters, repeat
 from unifexec.errors import RemoteError, SerializationError, WorkerLostError
+from unifexec.share import collecting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,12 +76,13 @@ KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are 
 class Work:
     """A function as bytes, taken at the call, with its name and context (L12b)."""
 
-    __slots__ = ("frame", "key", "name")
+    __slots__ = ("frame", "key", "name", "shared")
 
-    def __init__(self, key: int, name: str, frame: bytes) -> None:
+    def __init__(self, key: int, name: str, frame: bytes, shared: list[Cargo]) -> None:
         self.key = key
         self.name = name
         self.frame = frame
+        self.shared = shared  # values whose handles it has
 
 
 class Child:
@@ -88,6 +92,8 @@ class Child:
         self.worker = worker
         self.init_error: BaseException | None = None
         self.known: OrderedDict[int, None] = OrderedDict()
+        self.segments: set[int] = set()  # of ours, that it has (`parcels`)
+        self.shared: set[int] = set()  # values that it has
         self._input = bytearray()
         self._large: memoryview | None = None  # a large payload that is arriving
         self._large_head: tuple[int, int, int] = 0, 0, 0
@@ -95,12 +101,16 @@ class Child:
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
         self.sock, theirs = socket.socketpair()
+        self.hand, their_hand = socket.socketpair()  # hands over segments (`_segments`)
+        self.hand.setblocking(False)
+        self.inbox = Inbox(self.hand)
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as file:
             file.truncate(_worker.SCRATCH_SIZE)
             self._mark = mmap.mmap(file.fileno(), _worker.SCRATCH_SIZE)
-            with theirs:
-                self.process = starter.start([theirs.fileno(), file.fileno(), lifeline])
+            with theirs, their_hand:
+                fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
+                self.process = starter.start(fds)
         os.close(lifeline)
         self.sock.setblocking(False)
         self.sentinel = _sentinel(self.process.pid)
@@ -233,6 +243,8 @@ class Child:
     def close(self) -> None:
         """Let go of what we hold of it."""
         self.sock.close()
+        self.hand.close()
+        self.inbox.close()
         self._mark.close()
         os.close(self._lifeline)
         if self.sentinel is not None:
@@ -240,7 +252,7 @@ class Child:
 
     def forget_in_fork(self) -> None:
         """In a forked child of ours: the parent's death must be seen by its workers."""
-        for fd in (self._lifeline, self.sock.detach()):
+        for fd in (self._lifeline, self.sock.detach(), self.hand.detach()):
             try:
                 os.close(fd)
             except OSError:
@@ -269,6 +281,7 @@ class ProcessRoom(Room):
         self._references: dict[Any, Work] = {}  # functions that travel as their names
         self._next_work = 0
         self._packing = threading.Lock()
+        self._segments = Pool(self.retire)
         self._selector = selectors.DefaultSelector()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -301,9 +314,10 @@ class ProcessRoom(Room):
         known = self._references.get((fn, options)) if is_reference(fn) else None
         if known is not None:
             return known
-        parts = pack_function(fn, options)
+        with collecting() as shared:
+            parts = pack_function(fn, options)
         frame = pickle.dumps(parts, _pickling.PROTOCOL)
-        work = Work(self._number_of(frame), parts[0], frame)
+        work = Work(self._number_of(frame), parts[0], frame, shared)
         if is_reference(fn) and not options.context:
             self._references[fn, options] = work
             if len(self._references) > KNOWN_WORKS:
@@ -320,9 +334,19 @@ class ProcessRoom(Room):
                 self._works.popitem(last=False)
             return key
 
-    def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        """The arguments as bytes."""
-        return pack_arguments(work.name, args, kwargs)
+    def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Cargo:
+        """The arguments as bytes, or in shared memory."""
+        return pack_call(self._segments, work.name, args, kwargs)
+
+    def retire(self, token: int) -> None:
+        """A segment or a shared value is not needed any more. Called by finalisers."""
+        if not self.closed:
+            self.post(self._retire, token)
+
+    def _retire(self, token: int, now: float) -> None:
+        for child in self._children.values():
+            if retire(child, token):
+                self._flush(child)
 
     def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
         """Atoms as they are, since nobody can change them; all else as bytes."""
@@ -355,6 +379,7 @@ class ProcessRoom(Room):
                 else:
                     self._attend(key.data, events, key.fd)
             self._asleep = False
+        self._segments.close()
         self._starter.close()
         self._selector.close()
         self._bell.close()
@@ -402,6 +427,18 @@ class ProcessRoom(Room):
             child.init_error = _pickling.load_error(data, RemoteError)  # told when it has left
         elif kind == _worker.SAID:
             callbacks.run([lambda: _repeat(data)])
+        else:
+            self._large_message(child, kind, number, offset, data)
+
+    def _large_message(
+        self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
+    ) -> None:
+        if kind == _worker.SEGMENT:
+            child.inbox.accept(number, offset)
+        elif kind == _worker.RETIRE:
+            child.inbox.retire(number)
+        elif kind == _worker.LARGE_DONE:
+            self._handle(self.dispatch.answered, number, [_large_outcome(child.inbox, data)])
 
     def _take_block(self, number: int, data: bytes | memoryview) -> None:
         """Values of items of a run, in order; one that cannot be rebuilt fails its own task."""
@@ -481,8 +518,11 @@ class ProcessRoom(Room):
             work: Work = batch.work
             self._send_work(child, work)
             head = _worker.ITEM_HEAD.pack(work.key, index, limited)
-            data = item if type(item) is bytes else pack_arguments(work.name, item, {})
-            child.put(_worker.ITEM, run.number, offset, head, data)
+            data: Any = self.pack_call(work, item, {}) if type(item) is tuple else item
+            if type(data) is Cargo:
+                send_item(self, child, run.number, offset, head, data)
+            else:
+                child.put(_worker.ITEM, run.number, offset, head, data)
 
     def _look_at_voices(self) -> None:
         """Tell the workers when other log records or warnings are wanted than before (L26)."""
@@ -498,6 +538,8 @@ class ProcessRoom(Room):
             child.known.move_to_end(work.key)
             return
         child.known[work.key] = None
+        for shared in work.shared:
+            send_shared(self, child, shared)
         child.put(_worker.WORK, work.key, 0, work.frame)
         if len(child.known) > KNOWN_WORKS:
             oldest, _ = child.known.popitem(last=False)
@@ -621,6 +663,16 @@ def _rebuilt(value: Any) -> Success[Any] | Failure:
     if isinstance(value, _worker.Pickled):
         return unpack_value(value.data, 0.0)
     return Success(value)
+
+
+def _large_outcome(inbox: Inbox, data: bytes | memoryview) -> Success[Any] | Failure:
+    """A result in shared memory; the worker may use its segment again when we have it."""
+    _, seconds = _worker.ANSWER.unpack_from(data)
+    note = memoryview(data)[_worker.ANSWER.size :]
+    try:
+        return unpack_cargo(inbox, note, seconds)
+    finally:
+        inbox.idle(note)
 
 
 def _lost(pid: int, exitcode: int) -> Callable[[str], WorkerLostError]:

@@ -25,6 +25,7 @@ from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
 from unifexec._running import CurrentTask, Interrupted, run_task
 from unifexec.errors import SerializationError
+from unifexec.share import collecting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,12 +128,16 @@ class SerialRoom(Room):
     def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
         """The function as it is, or (``portable``) as it would reach a process."""
         work = super().pack_work(fn, options)
-        return PortableWork(work) if self._portable else work
+        if not self._portable:
+            return work
+        with collecting():
+            return PortableWork(work)
 
     def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arguments as they are, or (``portable``) as bytes."""
         if self._portable:
-            return pack_arguments(work.options.name or name_of(work.fn), args, kwargs)
+            with collecting():
+                return pack_arguments(work.options.name or name_of(work.fn), args, kwargs)
         return super().pack_call(work, args, kwargs)
 
     def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
@@ -241,7 +246,8 @@ def _warn_if_changed(name: str, before: bytes, after: Any) -> None:
     """A task that changes its arguments does it to a copy, in another process."""
     original = pickle.loads(before)
     try:
-        changed = _pickling.dumps(original) != _pickling.dumps(after)
+        with collecting():
+            changed = _pickling.dumps(original) != _pickling.dumps(after)
     except Exception:  # it changed them into something that cannot even travel
         changed = True
     if changed:
@@ -258,7 +264,8 @@ def _there_and_back(name: str, outcome: Any) -> Any:
         data = _pickling.dump_error(outcome.error, f"raised by task {name!r}")
         return unpack_error(data, outcome.seconds)
     try:
-        data = _pickling.dumps(outcome.value)
+        with collecting():
+            data = _pickling.dumps(outcome.value)
     except Exception as error:
         text = _pickling.explain(f"the result of {name!r}", outcome.value, error)
         return Failure(SerializationError(text), seconds=outcome.seconds)
