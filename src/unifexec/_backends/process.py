@@ -38,7 +38,7 @@ from unifexec._backends.packing import (
     unpack_value,
 )
 from unifexec._backends.parcels import pack_call, retire, send_item, send_shared
-from unifexec._backends.starting import METHODS, starter
+from unifexec._backends.starting import METHODS, search_path, starter
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -472,11 +472,11 @@ class ProcessRoom(Room):
         """Start a process."""
         backend = self.setup.async_backend
         self._look_at_voices()
-        place = sys.argv, [os.path.abspath(entry) for entry in sys.path]
+        place = sys.argv, search_path()
         setup = _pickling.dumps((place, worker.index, backend, self._voices, self._setup_data))
         try:
             child = Child(worker, setup, self._starter)
-        except OSError as error:
+        except Exception as error:  # no descriptors, no interpreter: none can be set up
             self.post(self.dispatch.init_failed, worker.number, error)
             return
         worker.carried = self._children[worker.number] = child

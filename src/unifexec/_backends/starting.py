@@ -56,12 +56,24 @@ def starter(method: str, environment: dict[str, str]) -> Starter:
     return Spawner(environment) if method == "spawn" else ForkServer(environment)
 
 
+def search_path() -> list[str]:
+    """`sys.path` as it holds in other directories, too."""
+    found = []
+    for entry in sys.path:
+        try:
+            found.append(os.path.abspath(entry))
+        except (OSError, TypeError):  # our directory was removed; or the entry is no path
+            pass
+    return found
+
+
 def _interpreter(
     function: str, fds: list[int], environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start a bare interpreter on a function of `_worker`; nothing is forked without exec."""
-    path = [os.path.abspath(entry) for entry in sys.path]
-    code = f"import sys; sys.path[:] = {path!r}; import unifexec._worker as w; w.{function}()"
+    code = (
+        f"import sys; sys.path[:] = {search_path()!r}; import unifexec._worker as w; w.{function}()"
+    )
     # Private, and what `multiprocessing` itself uses: -X, -W, -O and the like are inherited.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return subprocess.Popen(
