@@ -20,7 +20,7 @@ from unifexec import (
 )
 
 from . import jobs
-from .programs import is_running, wait_for
+from .programs import is_running, run, wait_for
 
 KINDS = ["thread", "process", "async"]
 
@@ -130,6 +130,34 @@ def test_stats_count_the_lost_and_the_abandoned() -> None:
         assert threads.submit(jobs.square, 2).result(20) == 4
         go.set()
         assert wait_for(lambda: threads.stats().abandoned == 0)
+
+
+def test_workers_start_though_the_search_path_holds_what_is_no_path() -> None:
+    """The interpreter itself passes over it, too."""
+    text = """
+sys.path.append(None)
+with ProcessExecutor(1) as ex: print(ex.submit(abs, -3).result(10))
+"""
+    assert run(text) == (0, "3\n", "")
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ("no interpreter", "sys.executable = None"),
+        ("no descriptors", "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))"),
+        ("no temporary files", "import tempfile; tempfile.tempdir = '/nowhere'"),
+    ],
+)
+def test_workers_cannot_be_started_with(what: str, text: str) -> None:
+    """Tasks say why, and so does the next submit; nothing waits for ever."""
+    text += """
+with ProcessExecutor(1) as ex:
+    print(type(ex.submit(abs, -3).exception(10)).__name__)
+    try: ex.submit(abs, -3)
+    except InitializerError as error: print("no worker could be set up" in str(error))
+"""
+    assert run(text) == (0, "InitializerError\nTrue\n", "")
 
 
 @pytest.mark.parametrize("kind", KINDS)
