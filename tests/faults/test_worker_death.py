@@ -16,6 +16,7 @@ from unifexec import (
     Success,
     TimeLimitError,
     WorkerLostError,
+    _segments,
 )
 from unifexec._backends.process import Child
 
@@ -155,10 +156,23 @@ def kill_once(
     return killed
 
 
+@pytest.fixture
+def over_the_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessExecutor]:
+    """An executor without shared memory: large values go through its pipes."""
+
+    def full() -> int:
+        raise OSError("no shared memory")
+
+    monkeypatch.setattr(_segments, "_create", full)
+    with ProcessExecutor(2, initializer=jobs.forbid_segments) as executor:
+        yield executor
+
+
 def test_L22_death_half_way_through_a_large_result(
-    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+    over_the_pipe: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed when some of its 100 MB have arrived: that task is lost, and no other."""
+    executor = over_the_pipe
     killed = kill_once(monkeypatch, "receive", lambda child: 0 < child._large_filled < SIZE)
     task = executor.submit(jobs.huge, SIZE)
     others = [executor.submit(jobs.square, x) for x in range(5)]
@@ -170,9 +184,10 @@ def test_L22_death_half_way_through_a_large_result(
 
 
 def test_L22_death_half_way_through_a_large_argument(
-    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+    over_the_pipe: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed when some of the 100 MB are on their way: the task had not started, runs elsewhere."""
+    executor = over_the_pipe
     half = SIZE // 2
     killed = kill_once(
         monkeypatch, "flush", lambda child: bool(child._output) and len(child._output[-1]) < half
