@@ -5,11 +5,13 @@ A lost optimisation fails here, on any machine, however busy.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from unifexec import ProcessExecutor, ThreadExecutor
+from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor
+from unifexec._backends.aio import AsyncRoom
 from unifexec._backends.lanes import Lane
 from unifexec._backends.process import Child, ProcessRoom
 from unifexec._backends.thread import ThreadRoom
@@ -26,6 +28,12 @@ def nothing() -> None:
 
 
 def identity(x: int) -> int:
+    return x
+
+
+async def suspend(x: int) -> int:
+    """Wait for one turn of the loop."""
+    await asyncio.sleep(0)
     return x
 
 
@@ -137,3 +145,17 @@ def test_bundles_are_only_for_what_waits() -> None:
         for _ in range(20):
             executor.submit(nothing).result()
     assert sent == [False] * 20
+
+
+def test_coroutines_that_end_in_one_turn_of_the_loop_are_one_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The carrier of an async executor decides on all of them at once."""
+    counts = count_calls(monkeypatch, (AsyncRoom, "serve"))
+
+    async def main() -> list[int]:
+        async with AsyncExecutor(100) as executor:
+            return [x async for x in executor.map(suspend, range(MANY))]
+
+    assert asyncio.run(main()) == list(range(MANY))
+    assert counts["AsyncRoom.serve"] < MANY / 10

@@ -1,8 +1,7 @@
 """Coroutines on event loops: jobs, and a lasting loop on a thread of its own.
 
 Used wherever a task turns out to be a coroutine: by threads, by worker processes, by the
-serial executor, and by `AsyncExecutor`, whose tasks live on such a loop. All through anyio,
-so that asyncio and trio behave alike.
+serial executor, and by `AsyncExecutor`, whose tasks live on such a loop.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
-    from typing import Any
-
-    from anyio.abc import TaskGroup
+    from types import TracebackType
+    from typing import Any, Self, TypeAlias
 
     from unifexec._running import CurrentTask
 
@@ -31,65 +29,216 @@ if TYPE_CHECKING:
 class Job:
     """One coroutine on one loop, in a loop task and a context of its own.
 
-    ``done(succeeded, value or exception)`` is called on the loop, once.
+    Subclasses say what it runs (`begin`) and who is told (`ended`); both on the loop. They
+    have the attributes below, and set them when they are made: None and False.
     """
 
-    def __init__(
-        self,
-        task: CurrentTask | None,
-        make: Callable[[], Awaitable[Any]],
-        done: Callable[[bool, Any], object],
-    ) -> None:
-        self.task = task
-        self._make = make
-        self._done = done
-        self._scope: anyio.CancelScope | None = None
-        self._stopped = False
+    __slots__ = ()  # so that it mixes with other classes
 
-    def start(self, group: TaskGroup, context: Context) -> None:
-        """Start it; in a task of the loop. The job's own task copies ``context``."""
-        _name_the_loop(context)
-        context.run(group.start_soon, self._run)
+    handle: Any  # what can be cancelled: asyncio's task, trio's cancel scope
+    stop_requested: bool
+
+    def begin(self) -> Awaitable[Any]:
+        """Make what is to be awaited; in the job's own context."""
+        raise NotImplementedError
+
+    def ended(self, succeeded: bool, value: Any) -> None:
+        """Called once, with the value or the exception."""
+        raise NotImplementedError
 
     def stop(self) -> None:
         """Cancel the coroutine; on the loop's thread."""
-        self._stopped = True
-        if self._scope is not None:
-            self._scope.cancel()
+        self.stop_requested = True  # type: ignore[misc]  # the slot is the subclass's
+        if self.handle is not None:
+            self.handle.cancel()
 
-    async def _run(self) -> None:
-        succeeded, value = False, None
-        try:
-            with anyio.CancelScope() as scope:
-                self._scope = scope
-                if self._stopped:
-                    scope.cancel()
-                succeeded, value = await self._outcome()
-        except BaseException as stray:  # a cancellation that is not ours
-            self._done(False, self._not_ours(stray))
-            if type(stray).__module__.partition(".")[0] == "trio":
-                raise  # it belongs to a scope around us, which waits for it
-            return  # asyncio's would take the whole group with it
-        if scope.cancelled_caught:
-            succeeded, value = False, Interrupted()
-        self._done(succeeded, value)
+    def started(self, handle: Any) -> None:
+        """It runs, and this is what can be cancelled."""
+        self.handle = handle
+        if self.stop_requested:
+            handle.cancel()
 
-    async def _outcome(self) -> tuple[bool, Any]:
-        if self.task is not None:
-            current.set(self.task)
-        try:
-            return True, await self._make()
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # whatever it is, no loop of ours dies of it (L13)
-            return False, presentable(error)
+    def failed(self, error: BaseException) -> None:
+        """Whatever it raised, no loop of ours dies of it (L13)."""
+        self.ended(False, presentable(error))
 
-    def _not_ours(self, stray: BaseException) -> BaseException:
-        if self._stopped:
-            return Interrupted()
+    def cancelled(self, stray: BaseException) -> None:
+        """It ended by its loop's cancellation: by ours, or by one that is not."""
+        if self.stop_requested:
+            self.ended(False, Interrupted())
+            return
         error = TaskCancelledError("the task was cancelled by its own event loop")
         error.__cause__ = stray
-        return error
+        self.ended(False, error)
+
+
+class AsyncioJobs:
+    """The jobs of one loop of asyncio: plain tasks of it, each for itself.
+
+    anyio's task group and a cancel scope for each would cost ten times what a task does, and
+    cancel again and again, also what a ``finally`` block awaits. A job is cancelled once, as
+    any task of asyncio; what its coroutine has of time-outs, groups and scopes inside works as
+    it does there.
+    """
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._asyncio = asyncio
+        self._loop = asyncio.get_running_loop()
+        self._running: dict[Job, Any] = {}  # and its task: the loop itself keeps none alive
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Wait for those that still run; if we leave by an exception, cancel them first."""
+        cancelled: BaseException | None = None
+        if error is not None:
+            self.cancel()
+        while self._running:
+            try:
+                await self._asyncio.wait(list(self._running.values()))
+            except self._asyncio.CancelledError as again:
+                cancelled = again
+                self.cancel()
+        if cancelled is not None and error is None:
+            raise cancelled
+
+    def cancel(self) -> None:
+        """Cancel them all."""
+        for job in self._running:
+            job.stop()
+
+    if sys.version_info >= (3, 12):
+
+        def start(self, job: Job, context: Context) -> None:
+            """Start a job, at once: what never waits needs no turn of the loop."""
+            task = self._asyncio.Task(
+                self._run(job), loop=self._loop, context=context, eager_start=True
+            )
+            if not task.done():
+                self._running[job] = job.handle = task
+                if job.stop_requested:
+                    task.cancel()
+
+    else:
+
+        def start(self, job: Job, context: Context) -> None:
+            """Start a job, with the loop's next turn."""
+            task = self._loop.create_task(self._run_later(job), context=context)
+            self._running[job] = task
+            task.add_done_callback(lambda task: self._over(job))
+
+        async def _run_later(self, job: Job) -> None:
+            """We cancel it from its first step on, so that what we made is awaited."""
+            job.started(self._running[job])
+            await self._run(job)
+
+        def _over(self, job: Job) -> None:
+            """A task that others cancel before its first step never comes to say so."""
+            if self._running.pop(job, None) is not None:
+                job.cancelled(self._asyncio.CancelledError())
+
+    async def _run(self, job: Job) -> None:
+        try:
+            value = await job.begin()
+        except self._asyncio.CancelledError as stray:
+            self._running.pop(job, None)
+            job.cancelled(stray)
+        except BaseException as error:
+            self._running.pop(job, None)
+            job.failed(error)
+        else:
+            self._running.pop(job, None)
+            job.ended(True, value)
+
+    def name_the_loop(self, context: Context) -> None:
+        """Make a context that came from elsewhere tell the truth about where it runs."""
+        _name_the_loop(context, "asyncio")
+
+
+class TrioJobs:
+    """The jobs of one loop of trio: tasks of a nursery, each in a cancel scope."""
+
+    def __init__(self) -> None:
+        import trio
+
+        self._trio = trio
+        self._manager = trio.open_nursery()
+        self._nursery: Any = None
+
+    async def __aenter__(self) -> Self:
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._manager.__aexit__(kind, error, traceback)
+
+    def cancel(self) -> None:
+        """Cancel them all."""
+        self._nursery.cancel_scope.cancel()
+
+    def start(self, job: Job, context: Context) -> None:
+        """Start a job, with the loop's next turn. Its own task copies ``context``."""
+        context.run(self._nursery.start_soon, self._run, job)
+
+    async def _run(self, job: Job) -> None:
+        value: Any = None
+        try:
+            with self._trio.CancelScope() as scope:
+                job.started(scope)
+                value = await job.begin()
+        except self._trio.Cancelled as stray:
+            job.cancelled(stray)
+            raise  # it belongs to a scope around us, which waits for it
+        except BaseException as error:
+            job.failed(error)
+        else:
+            job.ended(*((False, Interrupted()) if scope.cancelled_caught else (True, value)))
+
+    def name_the_loop(self, context: Context) -> None:
+        """Make a context that came from elsewhere tell the truth about where it runs."""
+        _name_the_loop(context, "trio")
+
+
+Jobs: TypeAlias = "AsyncioJobs | TrioJobs"
+
+
+def jobs_here() -> Jobs:
+    """For the jobs of the running loop; to be entered by ``async with``."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return TrioJobs()
+    return AsyncioJobs()
+
+
+class Errand(Job):
+    """A job of `Loop.run`, whose thread waits for its answer."""
+
+    __slots__ = ("_awaitable", "answer", "handle", "stop_requested", "task")
+
+    def __init__(self, task: CurrentTask | None, awaitable: Awaitable[Any]) -> None:
+        self._awaitable = awaitable
+        self.answer: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self.handle = None
+        self.stop_requested = False
+        self.task = task
+
+    def begin(self) -> Awaitable[Any]:
+        """What is to be awaited is there already."""
+        if self.task is not None:
+            current.set(self.task)
+        return self._awaitable
+
+    def ended(self, succeeded: bool, value: Any) -> None:
+        """Tell the thread."""
+        self.answer.put((succeeded, value))
 
 
 class Loop:
@@ -99,7 +248,7 @@ class Loop:
     """
 
     def __init__(self, backend: str, name: str) -> None:
-        self._requests: SimpleQueue[Callable[[TaskGroup], object]] = SimpleQueue()
+        self._requests: SimpleQueue[Callable[[Jobs], object]] = SimpleQueue()
         self._ending = False
         ready: SimpleQueue[Any] = SimpleQueue()
         self._thread = Thread(target=self._serve, args=(backend, ready), name=name, daemon=True)
@@ -117,44 +266,44 @@ class Loop:
 
     async def _main(self, ready: SimpleQueue[Any]) -> None:
         bell = LoopEvent()
-        async with anyio.create_task_group() as group:
+        async with jobs_here() as jobs:
             ready.put(bell)
             while not self._ending:
                 await bell.wait()
                 while not self._requests.empty():
-                    self._requests.get()(group)
-            group.cancel_scope.cancel()
+                    self._requests.get()(jobs)
+            jobs.cancel()
 
-    def _request(self, what: Callable[[TaskGroup], object]) -> None:
+    def _request(self, what: Callable[[Jobs], object]) -> None:
         self._requests.put(what)
         self._bell.set()
 
     def start(self, job: Job, context: Context) -> None:
         """Start a job; from any thread."""
-        self._request(lambda group: job.start(group, context))
+
+        def start(jobs: Jobs) -> None:
+            jobs.name_the_loop(context)
+            jobs.start(job, context)
+
+        self._request(start)
 
     def stop(self, job: Job) -> None:
         """Stop a job; from any thread."""
-        self._request(lambda group: job.stop())
+        self._request(lambda jobs: job.stop())
 
     def run(
         self,
         task: CurrentTask | None,
         awaitable: Awaitable[Any],
         context: Context,
-        started: Callable[[Job], object] = lambda job: None,
+        started: Callable[[Errand], object] = lambda job: None,
     ) -> Any:
         """Run an awaitable to its end, blocking this thread; return or raise its outcome."""
-        answer: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-
-        async def wait_for_it() -> Any:
-            return await awaitable
-
-        job = Job(task, wait_for_it, lambda succeeded, value: answer.put((succeeded, value)))
+        job = Errand(task, awaitable)
         self.start(job, context)
         started(job)
         try:
-            succeeded, value = answer.get()
+            succeeded, value = job.answer.get()
         except BaseException:  # Ctrl-C, or a signal that stops the task
             self.stop(job)
             raise
@@ -178,13 +327,14 @@ def run_here(backend: str, awaitable: Awaitable[Any]) -> Any:
     return anyio.run(wait_for_it, backend=backend)
 
 
-def _name_the_loop(context: Context) -> None:
-    """Make a context that came from elsewhere tell the truth about where it runs.
+def _name_the_loop(context: Context, here: str) -> None:
+    """Tell those who look into the context which library runs here.
 
-    anyio notes the running library in a context variable, which travels with the caller's
-    context: from a trio program to a loop of asyncio, say.
+    anyio notes that in a context variable, which travels with the caller's context: from a
+    trio program to a loop of asyncio, say.
     """
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:
-        here = sniffio.current_async_library()
-        context.run(sniffio.current_async_library_cvar.set, here)
+        named = sniffio.current_async_library_cvar
+        if context.get(named, here) != here:
+            context.run(named.set, here)

@@ -20,8 +20,10 @@ from __future__ import annotations
 import os
 import sys
 from _queue import Empty, SimpleQueue
-from threading import get_ident, main_thread
+from collections import deque
+from threading import get_ident, local, main_thread
 from time import monotonic
+from weakref import ref
 
 from unifexec._running import current_task
 
@@ -121,100 +123,301 @@ def _step_back(task: Any) -> None:
 
 async def suspend(what: Watchable, ready: Callable[[], bool]) -> None:
     """Suspend this coroutine until ``ready()``; its loop goes on."""
-    if ready():
-        await checkpoint()
-        return
-    task = current_task()
-    if task is None:
-        await _sleep_on_loop(what, ready)
-        return
-    task.step_aside()
-    try:
-        await _sleep_on_loop(what, ready)
-    except BaseException:
-        task.step_back(_go_on)
-        raise
-    event = LoopEvent()
-    task.step_back(event.set)
-    await event.wait()
-
-
-async def _sleep_on_loop(what: Watchable, ready: Callable[[], bool]) -> None:
-    event = LoopEvent()
-    what.watch(event.set)
-    try:
-        while not ready():
-            await event.wait()
-    finally:
-        what.unwatch(event.set)
+    if ready() or current_task() is not None:
+        await suspend_for(what, ready)
+    else:
+        await _sleep_on_loop(what, ready, None)
 
 
 async def suspend_for(
     what: Watchable, ready: Callable[[], bool], timeout: float | None = None
 ) -> bool:
     """As `suspend`; False when ``timeout`` seconds passed first."""
-    if timeout is None:
-        await suspend(what, ready)
+    if ready():
+        await checkpoint()
         return True
-    from anyio import move_on_after
+    deadline = None if timeout is None else monotonic() + timeout
+    task = current_task()
+    if task is None:
+        return await _sleep_on_loop(what, ready, deadline)
+    task.step_aside()
+    came = False
+    try:
+        came = await _sleep_on_loop(what, ready, deadline)
+    finally:
+        if not came:
+            task.step_back(_go_on)
+    if came:
+        event = LoopEvent()
+        task.step_back(event.set)
+        await event.wait()
+    return came
 
-    with move_on_after(timeout):
-        await suspend(what, ready)
-    return ready()
+
+async def _sleep_on_loop(
+    what: Watchable, ready: Callable[[], bool], deadline: float | None
+) -> bool:
+    event = LoopEvent()
+    ring = event.set
+    what.watch(ring)
+    left = None
+    try:
+        while not ready():
+            if deadline is not None and (left := deadline - monotonic()) <= 0:
+                return False
+            await event.wait(left)
+        return True
+    finally:
+        what.unwatch(ring)
+
+
+HOLD_SECONDS = 0.001  # how long results that are there already may hold a loop of asyncio
+# Long against the 10 µs or so of one turn of the loop, short against what anybody notices.
 
 
 async def checkpoint() -> None:
-    """Let the loop's other tasks run, and cancellation arrive."""
-    from anyio.lowlevel import checkpoint
+    """Let the loop's other tasks run, and cancellation arrive; called where nothing is awaited.
 
-    await checkpoint()
+    On trio each time, as its rules are. On asyncio, where most things that are there already
+    do not give way at all, every millisecond: a turn of the loop costs more than a result.
+    """
+    known = getattr(_here, "delivery", None)
+    if known is None or monotonic() - known.held_since >= HOLD_SECONDS:
+        await give_way()
+
+
+async def give_way() -> None:
+    """Let the loop's other tasks run, once."""
+    await _delivery().give_way()
+
+
+class Delivery:
+    """How coroutines of one loop are woken from elsewhere: many by one call across threads.
+
+    1. A delivery counts itself, 2. sets all events that are due.
+    a. We add an event to those due, b. read the count, c. look whether a delivery was called
+    for at this count, and if not, d. call for one, e. note the count.
+
+    A note that equals the count stands for a delivery that was called for after somebody had
+    read this count, and has not come to its 1., which would have changed it. So its 2. comes
+    after our b., hence after our a., and sets our event. A note that comes late names an older
+    count, and costs a call too many, no more. So does Ctrl-C between d. and e.; between a. and
+    d. it leaves the event to the next delivery. There is no lock, and a signal handler may
+    do the same in the midst of it.
+    """
+
+    __slots__ = ("_count", "_due", "_noted", "held_since")
+
+    def __init__(self) -> None:
+        self._due: deque[LoopEvent] = deque()
+        self._count = 0  # written on the loop only
+        self._noted = -1
+        self.held_since = float("-inf")  # when `checkpoint` last let others run
+
+    def bring(self, event: LoopEvent) -> None:
+        """Have an event set, on its loop; from anywhere."""
+        self._due.append(event)
+        count = self._count
+        if self._noted != count:
+            try:
+                self._call()
+            except RuntimeError:  # the loop is closed: nobody waits there any more
+                self._due.clear()
+            else:
+                self._noted = count
+
+    def _deliver(self) -> None:
+        self._count += 1
+        while self._due:
+            self._due.popleft().set_here()
+
+    def in_task(self) -> bool:
+        """Whether one of this loop's tasks is taking a step, here: then it does not sleep.
+
+        (Outside of a task, on its thread, we may be in a signal handler that interrupts its
+        sleep, which goes on afterwards.)
+        """
+        return False
+
+    def _call(self) -> None:
+        """Have `_deliver` called on the loop."""
+        raise NotImplementedError
+
+    async def give_way(self) -> None:
+        """Let the others run."""
+        raise NotImplementedError
+
+    def waiter(self) -> Any:
+        """Something to await."""
+        raise NotImplementedError
+
+    async def wait(self, event: LoopEvent, waiter: Any, seconds: float) -> None:
+        """Await it, so long at most."""
+        raise NotImplementedError
+
+    def wake(self, waiter: Any) -> None:
+        """Wake who waits; on the loop."""
+        raise NotImplementedError
+
+
+class AsyncioDelivery(Delivery):
+    """On a loop of asyncio: plain futures, plain callbacks.
+
+    anyio's events and cancel scopes do the same at ten times the price.
+    """
+
+    __slots__ = ("_asyncio", "loop")
+
+    def __init__(self, loop: Any) -> None:
+        import asyncio
+
+        super().__init__()
+        self._asyncio = asyncio
+        self.loop: Callable[[], Any] = ref(loop)  # its thread keeps us, and we would keep it
+
+    def in_task(self) -> bool:
+        loop = self.loop()
+        asyncio = self._asyncio
+        if loop is None or asyncio._get_running_loop() is not loop:
+            return False
+        return asyncio.current_task(loop) is not None
+
+    def _call(self) -> None:
+        loop = self.loop()
+        if loop is not None:
+            loop.call_soon_threadsafe(self._deliver)
+
+    async def give_way(self) -> None:
+        await self._asyncio.sleep(0)
+        self.held_since = monotonic()
+
+    def waiter(self) -> Any:
+        return self.loop().create_future()
+
+    async def wait(self, event: LoopEvent, waiter: Any, seconds: float) -> None:
+        timer = self.loop().call_later(seconds, event.set_here)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+
+    def wake(self, waiter: Any) -> None:
+        if not waiter.done():  # else who waited was cancelled
+            try:
+                waiter.set_result(None)
+            except self._asyncio.InvalidStateError:  # a signal handler was faster
+                pass
+
+
+class TrioDelivery(Delivery):
+    """On a loop of trio."""
+
+    __slots__ = ("_trio", "token")
+
+    def __init__(self, trio: Any, token: Any) -> None:
+        super().__init__()
+        self._trio = trio
+        self.token = token
+
+    def _call(self) -> None:
+        self.token.run_sync_soon(self._deliver)
+
+    async def give_way(self) -> None:
+        await self._trio.lowlevel.checkpoint()
+
+    def waiter(self) -> Any:
+        return TrioWaiter(self._trio.Event())
+
+    async def wait(self, event: LoopEvent, waiter: Any, seconds: float) -> None:
+        with self._trio.move_on_after(seconds):
+            await waiter
+
+    def wake(self, waiter: Any) -> None:
+        waiter.event.set()
+
+
+class TrioWaiter:
+    """An event of trio, to be awaited as a future of asyncio is."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+
+    def __await__(self) -> Any:
+        return self.event.wait().__await__()
+
+
+def _running_loop() -> Any:
+    """That of asyncio; imported when it is needed."""
+    global _running_loop
+    from asyncio import get_running_loop
+
+    _running_loop = get_running_loop
+    return get_running_loop()
+
+
+_here = local()  # the delivery of the loop that ran last on this thread
+
+
+def _delivery() -> Any:
+    """That of the running loop."""
+    known = getattr(_here, "delivery", None)
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        token = trio.lowlevel.current_trio_token()
+        if getattr(known, "token", None) is not token:
+            known = _here.delivery = TrioDelivery(trio, token)
+        return known
+    loop = _running_loop()
+    if not isinstance(known, AsyncioDelivery) or known.loop() is not loop:
+        known = _here.delivery = AsyncioDelivery(loop)
+    return known
 
 
 class LoopEvent:
-    """An event of the running loop that any thread, and any signal handler, may set."""
+    """An event of the running loop that any thread, and any signal handler, may set.
 
-    __slots__ = ("_call", "_event", "set")
+    One coroutine at a time waits for it.
+    """
 
-    set: Callable[[], None]
+    __slots__ = ("_delivery", "_is_set", "_waiter")
 
     def __init__(self) -> None:
-        from anyio import Event
+        self._delivery = _delivery()
+        self._is_set = False
+        self._waiter: Any = None
 
-        self._event = Event()
-        self._call = threadsafe_call()
-        self.set = self._set_from_anywhere  # one object: `unwatch` must find it again
+    def set(self) -> None:
+        """Set it; from anywhere.
 
-    def _set_from_anywhere(self) -> None:
-        try:
-            self._call(self.set_here)
-        except RuntimeError:  # the loop is closed: nobody waits there any more
-            pass
+        If it is set already, who waits has not reset it; it will, and look again after that.
+        """
+        if self._is_set:
+            return
+        if self._delivery.in_task():
+            self.set_here()
+        else:
+            self._delivery.bring(self)
 
     def set_here(self) -> None:
-        """Set it, on the loop's own thread and not in a signal handler."""
-        self._event.set()
+        """Set it, on the loop's own thread and while that does not sleep."""
+        self._is_set = True
+        if self._waiter is not None:
+            self._delivery.wake(self._waiter)
 
-    async def wait(self) -> None:
-        """Wait until set, and be ready to be set again."""
-        from anyio import Event
-
-        await self._event.wait()
-        self._event = Event()
-
-
-def threadsafe_call() -> Callable[..., object]:
-    """The running loop's own call from other threads: it never blocks and never waits.
-
-    anyio's ``from_thread.run_sync`` waits for its answer, so that a busy loop would hold
-    whoever settles a task.
-    """
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        call: Callable[..., object] = trio.lowlevel.current_trio_token().run_sync_soon
-        return call
-    import asyncio
-
-    return asyncio.get_running_loop().call_soon_threadsafe
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until set, or so long; and be ready to be set again."""
+        if not self._is_set:
+            self._waiter = waiter = self._delivery.waiter()
+            try:
+                if seconds is None:
+                    await waiter
+                else:
+                    await self._delivery.wait(self, waiter, seconds)
+            finally:
+                self._waiter = None
+        self._is_set = False
 
 
 def without_ctrl_c(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -340,7 +340,8 @@ def test_L16_limit_in_the_middle_of_a_result(monkeypatch: pytest.MonkeyPatch, gr
         return answer
 
     monkeypatch.setattr(Child, "receive", wait_once)
-    with ProcessExecutor(1, grace=grace) as executor:
+    # Without shared memory large values go through the pipe.
+    with ProcessExecutor(1, grace=grace, initializer=jobs.forbid_segments) as executor:
         executor.submit(jobs.square, 1).result(20)
         task = executor.with_options(time_limit=0.8).submit(jobs.huge, size)
         behind = executor.submit(jobs.square, 3)
@@ -353,7 +354,7 @@ def test_L16_limit_in_the_middle_of_a_result(monkeypatch: pytest.MonkeyPatch, gr
 
 def test_L16_limit_while_the_result_is_sent() -> None:
     """A limit that expires while 100 MB are on their way gives the result or the limit."""
-    with ProcessExecutor(1) as executor:
+    with ProcessExecutor(1, initializer=jobs.forbid_segments) as executor:
         executor.submit(jobs.square, 1).result(20)
         for limit in (0.02, 0.05, 0.1):
             task = executor.with_options(time_limit=limit).submit(jobs.huge, 100_000_000)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import threading
+from collections import deque
+from contextvars import copy_context
 from time import perf_counter
 
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Room, Setup, both, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._loops import Job
-from unifexec._running import CurrentTask, is_awaitable, presentable, run_task
-from unifexec._wait import LoopEvent, without_ctrl_c
+from unifexec._loops import Job, jobs_here
+from unifexec._running import CurrentTask, current, is_awaitable, run_task
+from unifexec._wait import LoopEvent, give_way, without_ctrl_c
 from unifexec.errors import DeadlockError
 
 TYPE_CHECKING = False
@@ -27,22 +29,117 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.dispatch import Batch, Run, Worker
     from unifexec._core.task import Task
+    from unifexec._loops import Jobs
     from unifexec.abc import Traits
 
+FLUSH_SECONDS = 0.001  # how long an outcome may wait for those behind it
 DEFAULT_WORKERS = 1000  # tasks at once; a bound, since sockets and memory have one too
 
 
-class Call:
-    """One task that runs: as a job on the loop, or first as a plain function in a lane."""
+class Trip:
+    """What a run carries: its items, one after the other, each as a call of its own."""
 
-    __slots__ = ("job", "lane", "task")
+    __slots__ = (
+        "awaits", "batch", "begun", "call", "end", "finished", "flushed", "home", "number",
+        "offset", "worker",
+    )  # fmt: skip
 
-    def __init__(self, task: CurrentTask) -> None:
-        self.task = task
-        self.job: Job | None = None
+    def __init__(self, home: AsyncRoom, run: Run, awaits: bool) -> None:
+        self.home = home
+        self.number = run.number
+        self.batch: Batch = run.batch
+        self.worker: int = run.worker.index
+        self.awaits = awaits  # the function is a coroutine function
+        self.offset = 0  # the item whose turn it is
+        self.end = len(run.batch)  # items from here on were taken back
+        self.finished: list[Any] = []  # outcomes that dispatch does not know yet
+        self.flushed = perf_counter()  # when it was last told
+        self.begun = False  # the item runs: it cannot be taken back
+        self.call: Any = Call(self)  # until the last is over: each refers to the other
+
+    def take_back(self) -> int:
+        """Keep what has begun, give back the rest: how many items that is."""
+        end, self.end = self.end, min(self.end, self.offset + self.begun)
+        return end - self.end
+
+    # -- the place that its tasks hold among ``max_workers`` (`_running.Place`) --
+
+    @property
+    def room(self) -> object:
+        """The room of the executor."""
+        return self.home
+
+    def leave(self) -> None:
+        """The task waits: another may run."""
+        self.home.post(self.home.dispatch.step_aside, self.number)
+
+    def enter(self, granted: Callable[[], object]) -> None:
+        """The task wants to go on: ``granted`` is called when it may."""
+        self.home.post(self.home.dispatch.step_back, self.number, granted)
+
+
+class Call(Job, CurrentTask):
+    """One task that runs: as a job on the loop, or first as a plain function in a lane.
+
+    And what the task knows of itself, in one, for there are very many.
+    """
+
+    __slots__ = ("_start", "_trip", "_unawaited", "handle", "lane", "on_loop")
+
+    def __init__(self, trip: Trip) -> None:
+        batch, self.index = trip.batch.at(trip.offset)
+        self.name = batch.name
+        self.worker = trip.worker
+        self.stop_requested = False
+        self._place = trip
+        self._waits = 0
+        self.handle = None
         self.lane: Lane | None = None
+        self.on_loop = trip.awaits  # it is a job, or will be with the carrier's next step
+        self._start = 0.0
+        self._trip = trip
+        self._unawaited: Unawaited | None = None
+
+    # -- as a job --
+
+    def context(self) -> Context:
+        """A copy for it alone; what a plain function returned is awaited in that function's."""
+        if self._unawaited is not None:
+            return self._unawaited.context
+        copy: Context = self._trip.batch.work.context.copy()
+        return copy
+
+    def begin(self) -> Awaitable[Any]:
+        """Call the coroutine function."""
+        current.set(self)
+        self._start += perf_counter()
+        if self._unawaited is not None:
+            return self._unawaited.awaitable
+        trip = self._trip
+        args, kwargs = both(trip.batch.items[trip.offset])
+        made: Awaitable[Any] = trip.batch.work.fn(*args, **kwargs)
+        return made
+
+    def ended(self, succeeded: bool, value: Any) -> None:
+        """The job is over."""
+        self.handle = None  # its context refers to us
+        self._trip.home.ended(self._trip, succeeded, value, perf_counter() - self._start)
+
+    # -- as a plain function --
+
+    def call_plainly(self) -> tuple[bool, Any, float]:
+        """Call it; on a lane."""
+        trip = self._trip
+        args, kwargs = both(trip.batch.items[trip.offset])
+        return run_task(self, self.context(), trip.batch.work.fn, args, kwargs, Unawaited)
+
+    def go_on_with(self, made: Unawaited, seconds: float) -> None:
+        """The function returned, after so long, what the job is to await."""
+        self._unawaited = made
+        self._start = -seconds
+        self.on_loop = True
 
 
 class Unawaited:
@@ -55,18 +152,49 @@ class Unawaited:
         self.context = context
 
 
+class SetUp(Job):
+    """The initializer, run by the first worker for all."""
+
+    __slots__ = ("_room", "_worker", "handle", "stop_requested")
+
+    def __init__(self, room: AsyncRoom, worker: Worker) -> None:
+        self._room = room
+        self._worker = worker
+        self.handle = None
+        self.stop_requested = False
+
+    async def begin(self) -> None:
+        """Run it; it may be an ``async def``."""
+        setup = self._room.setup
+        assert setup.initializer is not None
+        made: Any = setup.initializer(*setup.initargs)
+        if is_awaitable(made):
+            await made
+
+    def ended(self, succeeded: bool, value: Any) -> None:
+        """All workers are set up, or none can be."""
+        room, number = self._room, self._worker.number
+        if succeeded:
+            room.post(room.dispatch.ready, number)
+        else:
+            room.post(room.dispatch.init_failed, number, value)
+
+
 class AsyncRoom(Room):
     """Workers are places on one event loop; the carrier is a task of that loop."""
 
     name = "unifexec-async-loop"
-    batches = False
+    batches = True
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
         self._bell: LoopEvent | None = None
         self._bound = False  # to the caller's loop
         self._loop_ident: int | None = None
-        self._group: TaskGroup
+        self._jobs: Jobs
+        self._starting: deque[Trip] = deque()  # jobs that the carrier starts with its next step
+        self._work: Any = None  # whose function was looked at last, and
+        self._awaits = False  # whether that is a coroutine function
         self._set_up_done = False
         self._idle_lanes: list[Lane] = []
         self._lane_threads: list[threading.Thread] = []
@@ -115,17 +243,30 @@ class AsyncRoom(Room):
             await self._live()
 
     async def _live(self) -> None:
-        async with anyio.create_task_group() as self._group:
+        """A step for each turn of the loop: decide on all that was posted, start what is to run.
+
+        Jobs are started when all is decided and the turn given back: from 3.12 on their
+        coroutines run at once, here, and what they do is no part of a decision. Those that
+        end without ever waiting have posted their answers then; we look at these after a
+        turn of the loop, for a long map of such must not hold it.
+        """
+        async with jobs_here() as self._jobs:
             self._loop_ident = threading.get_ident()
             self._bell = bell = LoopEvent()
             while True:
                 self.serve()
+                while self._starting:
+                    trip = self._starting.popleft()
+                    if trip.offset < trip.end:  # else it was taken back
+                        trip.begun = True
+                        self._jobs.start(trip.call, trip.call.context())
+                    del trip  # or we would keep the last one's arguments while we sleep
                 if self.closed:
                     break
                 if self.nothing_to_serve():
-                    left = self.seconds_to_deadline()
-                    with anyio.move_on_after(float("inf") if left is None else left):
-                        await bell.wait()
+                    await bell.wait(self.seconds_to_deadline())
+                else:
+                    await give_way()
                 self._asleep = False
 
     def check_blocking(self) -> None:
@@ -148,44 +289,35 @@ class AsyncRoom(Room):
             self.post(self.dispatch.ready, worker.number)
         else:
             self._set_up_done = True
-            self._group.start_soon(self._set_up, worker)
-
-    async def _set_up(self, worker: Worker) -> None:
-        assert self.setup.initializer is not None
-        try:
-            made: Any = self.setup.initializer(*self.setup.initargs)
-            if is_awaitable(made):
-                await made
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:
-            self.post(self.dispatch.init_failed, worker.number, presentable(error))
-        else:
-            self.post(self.dispatch.ready, worker.number)
+            self._jobs.start(SetUp(self, worker), copy_context())
 
     def do_send(self, run: Run) -> None:
         """Run a task: a coroutine function on the loop, a plain one in a lane."""
-        batch, work = run.batch, run.batch.work
-        args, kwargs = both(batch.items[0])
-        place = Place(self, run.number)
-        task = CurrentTask(batch.name, batch.first, run.worker.index, place)
-        run.carried = Call(task)
-        context = work.context.copy()
-        if batch.options.time_limit is not None:
-            self._post_here(self.dispatch.started, run.number, 0)
-        if is_coroutine_function(work.fn):
-            self._start_job(run, context, lambda: work.fn(*args, **kwargs), 0.0)
-        else:
-            self._put_in_a_lane(run, lambda: self._call(run, context, work.fn, args, kwargs))
+        work = run.batch.work
+        if work is not self._work:
+            self._work, self._awaits = work, is_coroutine_function(work.fn)
+            self._jobs.name_the_loop(work.context)
+        run.carried = trip = Trip(self, run, self._awaits)
+        self._start(trip)
 
-    def _put_in_a_lane(self, run: Run, call: Callable[[], object]) -> None:
+    def _start(self, trip: Trip) -> None:
+        """Start the item whose turn it is."""
+        if trip.batch.options.time_limit is not None:
+            self._post_here(self.dispatch.started, trip.number, trip.offset)
+        if trip.call.on_loop:
+            self._starting.append(trip)
+        else:
+            trip.begun = True
+            self._put_in_a_lane(trip)
+
+    def _put_in_a_lane(self, trip: Trip) -> None:
         try:
             lane = self._idle_lanes.pop() if self._idle_lanes else self._lane()
         except RuntimeError:  # no new threads: the interpreter is shutting down
-            call()
+            self._call(trip)
         else:
-            run.carried.lane = lane
-            lane.put(call)
+            trip.call.lane = lane
+            lane.put(lambda: self._call(trip))
 
     def _lane(self) -> Lane:
         number = len(self._lane_threads)
@@ -193,67 +325,85 @@ class AsyncRoom(Room):
         self._lane_threads.append(lane.thread)
         return lane
 
-    def _call(self, run: Run, context: Context, fn: Any, args: Any, kwargs: Any) -> None:
+    def _call(self, trip: Trip) -> None:
         """Call a plain function; on a lane."""
-        answer = run_task(run.carried.task, context, fn, args, kwargs, Unawaited)
-        self.post(self._called, run, *answer)
+        answer = trip.call.call_plainly()
+        self.post(self._called, trip, *answer)
 
-    def _called(self, run: Run, succeeded: bool, value: Any, seconds: float, now: float) -> None:
+    def _called(self, trip: Trip, succeeded: bool, value: Any, seconds: float, now: float) -> None:
         """A plain function returned; on the loop."""
-        lane, run.carried.lane = run.carried.lane, None
+        call = trip.call
+        lane, call.lane = call.lane, None
         if lane is not None and lane.thread in self._lane_threads:
             self._idle_lanes.append(lane)
         elif lane is not None:  # it was given up
             lane.end()
         if isinstance(value, Unawaited):
-
-            async def wait_for_it() -> Any:
-                return await value.awaitable
-
-            self._start_job(run, value.context, wait_for_it, seconds)
+            call.go_on_with(value, seconds)
+            self._starting.append(trip)
         else:
-            self._answer(run, succeeded, value, seconds)
+            self.ended(trip, succeeded, value, seconds)
 
-    def _start_job(
-        self, run: Run, context: Context, make: Callable[[], Awaitable[Any]], before: float
-    ) -> None:
-        start = perf_counter() - before
-        job = Job(
-            run.carried.task,
-            make,
-            lambda succeeded, value: self._answer(run, succeeded, value, perf_counter() - start),
-        )
-        run.carried.job = job
-        if run.carried.task.stop_requested:
-            job.stop()
-        job.start(self._group, context)
+    def ended(self, trip: Trip, succeeded: bool, value: Any, seconds: float) -> None:
+        """An item is over: the next one; on the loop.
 
-    def _answer(self, run: Run, succeeded: bool, value: Any, seconds: float) -> None:
-        outcome = Success(value, seconds=seconds) if succeeded else Failure(value, seconds=seconds)
-        self._post_here(self.dispatch.answered, run.number, [outcome])
+        Its outcome may wait for those behind it, if it is no failure (L14) and they are quick.
+        """
+        make = Success if succeeded else Failure
+        trip.finished.append(make(value, 0, "", seconds))
+        trip.offset += 1
+        trip.begun = False
+        if trip.offset >= trip.end:
+            trip.call = None
+            self._flush(trip)
+            return
+        now = perf_counter()
+        limited = trip.batch.options.time_limit is not None
+        if limited or not succeeded or now - trip.flushed > FLUSH_SECONDS:
+            trip.flushed = now
+            self._flush(trip)
+        trip.call = Call(trip)
+        self._start(trip)
+        self._wake_here()
+
+    def _flush(self, trip: Trip) -> None:
+        """Tell what is over."""
+        if trip.finished:
+            finished, trip.finished = trip.finished, []
+            self._post_here(self.dispatch.answered, trip.number, finished)
 
     def _post_here(self, event: Callable[..., object], *args: Any) -> None:
         """As `post`, on the loop itself: the carrier is woken without a call across threads."""
         self._mailbox.put((event, args))
+        self._wake_here()
+
+    def _wake_here(self) -> None:
         if self._asleep and self._bell is not None:
             self._bell.set_here()
 
     def do_withdraw(self, run: Run) -> None:
-        """Batches hold one item: there is nothing to take back."""
-        self.post(self.dispatch.withdrawn, run.number, 0)
+        """Take back what has not started, and tell what is over."""
+        count = run.carried.take_back()
+        self._flush(run.carried)
+        self._post_here(self.dispatch.withdrawn, run.number, count)
 
     def do_abort(self, run: Run) -> None:
         """Ask the task to stop: a coroutine will, a plain function may."""
-        run.carried.task.stop_requested = True
-        if run.carried.job is not None:
-            run.carried.job.stop()
-            self.post(self.dispatch.stopping, run.number, run.cursor)
+        trip = run.carried
+        if trip.offset == run.cursor:  # else that item is over already
+            trip.call.stop_requested = True
+            if trip.call.on_loop:
+                trip.call.stop()
+                self._post_here(self.dispatch.stopping, run.number, run.cursor)
+        self._flush(trip)
 
     def do_discard(self, run: Run) -> None:
         """Let it go on by itself; nobody waits for its lane any more."""
-        if run.carried.lane is not None:
-            self._lane_threads.remove(run.carried.lane.thread)
-        self.post(self.dispatch.discarded, run.number)
+        trip = run.carried
+        if trip.call is not None and trip.call.lane is not None:
+            self._lane_threads.remove(trip.call.lane.thread)
+        trip.take_back()
+        self._post_here(self.dispatch.discarded, run.number)
 
     def do_stop(self, worker: Worker) -> None:
         """There is nothing to stop."""
@@ -270,8 +420,10 @@ class AsyncRoom(Room):
     def can_stop(self, task: Task[Any]) -> bool:
         """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
         for run in list(self.dispatch.runs.values()):
-            if run.batch.sink is task and run.carried is not None:
-                return run.carried.job is not None
+            trip = run.carried
+            for offset, batch in enumerate(run.batch.parts()):
+                if batch.sink is task and trip is not None:
+                    return bool(offset != trip.offset or trip.call.on_loop)
         return False
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
-    from unifexec._loops import Job, Loop
+    from unifexec._loops import Errand, Loop
 
 
 class Lane:
@@ -27,7 +27,7 @@ class Lane:
         self._async_backend = async_backend
         self._inbox: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._loop: Loop | None = None
-        self._job: Job | None = None
+        self._job: Errand | None = None
         self._running: CurrentTask | None = None
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self.thread.start()
@@ -92,7 +92,7 @@ class Lane:
                 return run_here(self._async_backend, awaitable)
         return self._loop.run(self._running, awaitable, context, self._job_started)
 
-    def _job_started(self, job: Job) -> None:
+    def _job_started(self, job: Errand) -> None:
         self._job = job
         if self._running is not None and self._running.stop_requested:
             self.stop(self._running)  # it was told to stop before it came to await
