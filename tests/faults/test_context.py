@@ -13,6 +13,8 @@ from unifexec import create_executor, current_task
 from unifexec.testing import tasks
 from unifexec.testing.tasks import colour, set_colour, set_colour_async
 
+from .programs import run
+
 PATIENCE = 20.0
 KINDS = ["serial", "thread", "process", "async"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -176,3 +178,59 @@ def ask() -> str:
     task = current_task()
     assert task is not None
     return task.name
+
+
+# -- variables of `__main__`, which a worker cannot import --
+
+MAIN = """
+from contextvars import ContextVar
+var = ContextVar("user", default="nobody")
+who = lambda: var.get()
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import multiprocessing\n"])
+def test_L19_the_default_of_a_variable_of_main_travels(first: str) -> None:
+    """Also when `multiprocessing` has given `__main__` a second name."""
+    code, output, errors = run(
+        first + MAIN + "with ProcessExecutor(1) as ex: print(ex.submit(who).result(20))"
+    )
+    assert (code, output) == (0, "nobody\n"), errors
+
+
+def test_L19_a_variable_of_main_travels_with_its_value() -> None:
+    """The worker makes it once, whether it came with the function or with ``context=``."""
+    code, output, errors = run(
+        "import multiprocessing\n"
+        + MAIN
+        + "with ProcessExecutor(1) as ex:\n"
+        + "    var.set('me')\n"
+        + "    print(ex.with_options(context=[var]).submit(who).result(20))\n"
+        + "    print(ex.submit(who).result(20))\n"
+        + "    print(ex.submit(lambda: var).result(20) is var)\n"
+    )
+    assert (code, output) == (0, "me\nnobody\nTrue\n"), errors
+
+
+DEFAULTS = {
+    "not picklable": "odd = threading.Lock()",
+    "not to be rebuilt": "class Odd:\n    def __reduce__(self): return int, ('no number',)\nodd = Odd()",
+    "names its variable": "odd = []",
+}
+
+
+@pytest.mark.parametrize("odd", DEFAULTS.values(), ids=list(DEFAULTS))
+def test_L19_a_default_that_cannot_travel_stays_behind(odd: str) -> None:
+    """The variable travels all the same, and has none there."""
+    code, output, errors = run(
+        odd
+        + """
+from contextvars import ContextVar
+var = ContextVar("odd", default=odd)
+if odd == []: odd.append(var)
+with ProcessExecutor(1) as ex:
+    print(ex.submit(lambda: var.get("unset")).result(20))
+    print(type(ex.submit(lambda: var.get()).exception(20)).__name__)
+"""
+    )
+    assert (code, output) == (0, "unset\nLookupError\n"), errors
