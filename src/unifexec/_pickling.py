@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pickle
 import sys
-from contextvars import ContextVar
+from _thread import get_ident
+from contextvars import Context, ContextVar
 from functools import cache
 from types import FunctionType
 
@@ -142,19 +143,27 @@ def is_lasting(fn: Any) -> bool:
 # -- context variables: found again by name --
 
 _by_name: dict[str, ContextVar[Any]] = {}
+_reducing: set[tuple[int, ContextVar[Any]]] = set()  # in which thread, and what
 
 
 def reduce_context_variable(variable: ContextVar[Any]) -> Any:
-    """A context variable travels as where it is found: module and attribute, else its name."""
+    """A context variable travels as where it is found: module and attribute, else its name.
+
+    `__main__` is no such place, by whatever name it is known: `multiprocessing` gives it a
+    second one.
+    """
+    main = sys.modules["__main__"]
     for module_name, module in list(sys.modules.items()):
-        if module_name != "__main__":
+        if module is not main:
             for attribute, value in list(getattr(module, "__dict__", {}).items()):
                 if value is variable:
-                    return find_context_variable, (variable.name, module_name, attribute)
-    return find_context_variable, (variable.name, None, None)
+                    return find_context_variable, (variable.name, module_name, attribute, None)
+    return find_context_variable, (variable.name, None, None, _dump_default(variable))
 
 
-def find_context_variable(name: str, module: str | None, attribute: str | None) -> Any:
+def find_context_variable(
+    name: str, module: str | None, attribute: str | None, default: bytes | None
+) -> Any:
     """The context variable of that name in this process; made if it is not there."""
     if module is not None and attribute is not None:
         from importlib import import_module
@@ -164,7 +173,34 @@ def find_context_variable(name: str, module: str | None, attribute: str | None) 
     for value in list(main.values()):
         if isinstance(value, ContextVar) and value.name == name:
             return value  # back home
-    return _by_name.setdefault(name, ContextVar(name))
+    return _by_name.get(name) or _by_name.setdefault(name, _make_variable(name, default))
+
+
+def _dump_default(variable: ContextVar[Any]) -> bytes | None:
+    """What the variable gives where it was never set; None if that is nothing, or cannot travel.
+
+    A default may lead back to its variable, which then travels without it.
+    """
+    here = get_ident(), variable
+    if here in _reducing:
+        return None
+    _reducing.add(here)
+    try:
+        return dumps(Context().run(variable.get))
+    except Exception:
+        return None
+    finally:
+        _reducing.discard(here)
+
+
+def _make_variable(name: str, default: bytes | None) -> ContextVar[Any]:
+    if default is not None:
+        try:
+            value = pickle.loads(default)
+            return ContextVar(name, default=value)
+        except Exception:  # it cannot be rebuilt here
+            pass
+    return ContextVar(name)
 
 
 # -- exceptions (L11, L12) --

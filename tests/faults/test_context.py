@@ -214,7 +214,7 @@ def test_L19_a_variable_of_main_travels_with_its_value() -> None:
 
 DEFAULTS = {
     "not picklable": "odd = threading.Lock()",
-    "not to be rebuilt": "class Odd:\n    def __reduce__(self): return int, ('no number',)\nodd = Odd()",
+    "not to be rebuilt": "class Odd:\n  def __reduce__(self): return int, ('none',)\nodd = Odd()",
     "names its variable": "odd = []",
 }
 
