@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from unifexec import (
     AsyncExecutor,
     ProcessExecutor,
+    SerialExecutor,
     TaskCancelledError,
     ThreadExecutor,
     TimeLimitError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IN_TIME = 0.5  # seconds that a busy machine may be late
+portable = partial(SerialExecutor, portable=True)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +259,11 @@ def test_L20_a_thread_is_told_that_its_executor_is_left() -> None:
     assert ended.wait(20)
 
 
-@pytest.mark.parametrize("kind", [ThreadExecutor, ProcessExecutor, AsyncExecutor])
+@pytest.mark.parametrize(
+    "kind", [SerialExecutor, portable, ThreadExecutor, ProcessExecutor, AsyncExecutor]
+)
 @pytest.mark.parametrize("async_backend", ["asyncio", "trio"])
-def test_L16_coroutine_is_cancelled_on_time(kind: type, async_backend: str) -> None:
+def test_L16_coroutine_is_cancelled_on_time(kind: Any, async_backend: str) -> None:
     """A coroutine over its limit is cancelled, on either loop; the worker goes on."""
     with kind(1, async_backend=async_backend) as executor:
         executor.submit(anyio.sleep, 0).result(20)
@@ -304,6 +309,114 @@ def test_L16_coroutine_that_swallows_its_cancellation() -> None:
             executor.with_options(time_limit=0.1).submit(stubborn).result(20)
         assert executor.submit(jobs.square, 3).result(20) == 9
         assert ended.wait(20)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L16_serial_stops_for_an_async_caller(backend: str) -> None:
+    """The caller's own loop is blocked meanwhile, and is no help in stopping the coroutine."""
+
+    async def main() -> None:
+        async with SerialExecutor(async_backend=backend) as executor:
+            with pytest.raises(TimeLimitError):
+                await executor.with_options(time_limit=0.2).submit(anyio.sleep, 30)
+
+    start = time.monotonic()
+    anyio.run(main, backend=backend)
+    assert time.monotonic() - start < 0.2 + 2 * IN_TIME
+
+
+def test_L16_serial_stops_a_coroutine_and_what_it_waits_for() -> None:
+    """Nested coroutines block the loop of the outer one: they are stopped with it."""
+    inner = []
+
+    async def outer() -> None:
+        inner.append(executor.submit(anyio.sleep, 30))
+        await inner[0]
+
+    with SerialExecutor() as executor:
+        start = time.monotonic()
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.2).submit(outer).result(20)
+        assert time.monotonic() - start < 0.2 + IN_TIME
+        assert isinstance(inner[0].exception(20), TaskCancelledError)
+        assert executor.stats().abandoned == 0
+
+
+def test_L16_serial_stops_an_inner_coroutine_only() -> None:
+    """A limit of the nested task is no business of the one around it."""
+
+    async def outer() -> str:
+        with pytest.raises(TimeLimitError):
+            await executor.with_options(time_limit=0.2).submit(anyio.sleep, 30)
+        return "went on"
+
+    with SerialExecutor() as executor:
+        assert executor.submit(outer).result(20) == "went on"
+
+
+def test_L16_serial_limit_that_is_over_before_the_coroutine_begins() -> None:
+    """A plain function that returns a coroutine too late: that is stopped at once."""
+
+    def late() -> object:
+        time.sleep(0.2)
+        return anyio.sleep(30)
+
+    with SerialExecutor() as executor:
+        start = time.monotonic()
+        with pytest.raises(TimeLimitError):
+            executor.with_options(time_limit=0.1).submit(late).result(20)
+        assert time.monotonic() - start < 0.2 + IN_TIME
+
+
+def test_L16_serial_gives_up_what_swallows_its_cancellation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The caller goes on after the grace; so do four of them out of sight, and no fifth."""
+    release = threading.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                pass
+
+    with SerialExecutor() as executor:
+        limited = executor.with_options(time_limit=0.05)
+        for count in range(1, 5):
+            with pytest.raises(TimeLimitError):
+                limited.submit(stubborn).result(20)
+            assert executor.submit(anyio.sleep, 0).result(20) is None
+            assert executor.stats().abandoned == count
+        timer = threading.Timer(1.0, release.set)
+        timer.start()
+        with pytest.raises(TimeLimitError):
+            limited.submit(stubborn).result(20)
+        assert release.is_set()
+        assert "max_abandoned" in caplog.text
+        timer.join()
+        assert wait_for(lambda: executor.stats().abandoned == 0)
+
+
+def test_L20_serial_stops_a_coroutine_of_another_thread() -> None:
+    """Leaving by an exception stops the coroutines that other threads wait for."""
+    started = threading.Event()
+    errors: list[BaseException | None] = []
+
+    async def begin_and_sleep() -> None:
+        started.set()
+        await asyncio.sleep(30)
+
+    def call() -> None:
+        errors.append(executor.submit(begin_and_sleep).exception(20))
+
+    caller = threading.Thread(target=call)
+    with pytest.raises(ZeroDivisionError), SerialExecutor() as executor:
+        caller.start()
+        assert started.wait(20)
+        raise ZeroDivisionError
+    caller.join(20)
+    assert [type(error) for error in errors] == [TaskCancelledError]
 
 
 def test_L16_three_time_outs_three_classes() -> None:

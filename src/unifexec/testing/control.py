@@ -81,8 +81,6 @@ class Control(Suite):
 
     def test_L16_a_coroutine_over_its_limit(self, ex: Any) -> None:
         """It is stopped, and says so; a shorter one is not touched."""
-        if ex.traits.kind == "serial":
-            return
         limited = ex.with_options(time_limit=0.2)
         with pytest.raises(TimeLimitError):
             limited.submit(anyio.sleep, 60).result(PATIENCE)
