@@ -21,9 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
     from types import TracebackType
-    from typing import Any, Self, TypeAlias
+    from typing import Any, Protocol, Self, TypeAlias
 
     from unifexec._running import CurrentTask
+
+    class Answer(Protocol):
+        """Where the outcome of one job goes."""
+
+        def put(self, item: tuple[bool, Any], /) -> None:
+            """On the loop, once."""
+
+        def get(self) -> tuple[bool, Any]:
+            """Wait for it."""
+            ...
 
 
 class Job:
@@ -223,9 +233,9 @@ class Errand(Job):
 
     __slots__ = ("_awaitable", "answer", "handle", "stop_requested", "task")
 
-    def __init__(self, task: CurrentTask | None, awaitable: Awaitable[Any]) -> None:
+    def __init__(self, task: CurrentTask | None, awaitable: Awaitable[Any], answer: Answer) -> None:
         self._awaitable = awaitable
-        self.answer: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self.answer = answer
         self.handle = None
         self.stop_requested = False
         self.task = task
@@ -297,9 +307,13 @@ class Loop:
         awaitable: Awaitable[Any],
         context: Context,
         started: Callable[[Errand], object] = lambda job: None,
+        answer: Answer | None = None,
     ) -> Any:
-        """Run an awaitable to its end, blocking this thread; return or raise its outcome."""
-        job = Errand(task, awaitable)
+        """Run an awaitable to its end, blocking this thread; return or raise its outcome.
+
+        ``answer``: where the outcome is put, and waited for.
+        """
+        job = Errand(task, awaitable, answer or SimpleQueue())
         self.start(job, context)
         started(job)
         try:
@@ -313,9 +327,17 @@ class Loop:
 
     def close(self) -> None:
         """End the loop, cancelling what still runs on it, and wait for its thread."""
+        self.give_up()
+        self._thread.join()
+
+    def give_up(self) -> None:
+        """As `close`, and do not wait: something that runs on it does not stop."""
         self._ending = True
         self._bell.set()
-        self._thread.join()
+
+    def is_thread(self, ident: int) -> bool:
+        """Whether the loop runs in this thread."""
+        return self._thread.ident == ident
 
 
 def run_here(backend: str, awaitable: Awaitable[Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import threading
 import warnings
+from _queue import Empty, SimpleQueue
 from time import monotonic
 
 from unifexec import _pickling
@@ -35,10 +36,87 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Run, Worker
     from unifexec._core.options import Options
+    from unifexec._loops import Errand as Job
     from unifexec._loops import Loop
     from unifexec.abc import Traits
 
 ANY_NUMBER = 1 << 62
+MAX_ABANDONED = 4  # coroutines that do not stop: as many as of other executors with one worker
+
+
+class Stay:
+    """One run in its caller's thread; and where that waits, if it becomes a coroutine.
+
+    Nobody but those who wait looks at the clock. Each of them keeps all deadlines, and so
+    those of its own.
+    """
+
+    def __init__(self, room: SerialRoom, run: Run, task: CurrentTask) -> None:
+        self.task = task
+        self.thread = threading.get_ident()
+        self.loop: Loop | None = None
+        self.left = False  # its caller has gone on without it
+        self._room = room
+        self._number = run.number
+        self._job: Job | None = None
+        self._given_up = False
+        self._answers: SimpleQueue[tuple[bool, Any] | None]
+
+    def begin(self, loop: Loop) -> None:
+        """It becomes a coroutine, on that loop."""
+        self._answers = SimpleQueue()
+        self.loop = loop
+
+    def started(self, job: Job) -> None:
+        """Its coroutine has begun, maybe too late.
+
+        1. We note the job, 2. look whether it shall stop.
+        a. `stop` says that it shall, b. looks for the job.
+        Whichever comes first, one of them sees the other.
+        """
+        self._job = job
+        if self.task.stop_requested:
+            self.stop()
+
+    def stop(self) -> None:
+        """Tell it to stop: a coroutine will. Its caller looks at the clock anew."""
+        self.task.stop_requested = True
+        if self._job is not None and self.loop is not None:
+            self.loop.stop(self._job)
+            self._answers.put(None)
+
+    def give_up(self) -> None:
+        """It does not stop: its caller goes on without it, if that is not itself at work.
+
+        1. The core is told, 2. we note it, 3. wake the caller.
+        a. The loop puts the answer, b. looks whether we noted it, c. answers to the core.
+        If b. comes before 2., the caller finds the answer before our wake-up. If not, the
+        core knows at c. that the run was given up, and only counts it out.
+        """
+        if self._job is not None:
+            self._room.post(self._room.dispatch.discarded, self._number)
+            self._given_up = True
+            self._answers.put(None)
+
+    def put(self, answer: tuple[bool, Any]) -> None:
+        """On the loop: the coroutine has ended."""
+        self._answers.put(answer)
+        if self._given_up:
+            self._room.post(self._room.dispatch.answered, self._number, [])
+
+    def get(self) -> tuple[bool, Any]:
+        """In the caller's thread: wait for the end, and keep the deadlines meanwhile."""
+        while True:
+            try:
+                answer = self._answers.get(timeout=self._room.seconds_to_deadline())
+            except Empty:
+                self._room.post(self._room.dispatch.tick)
+                continue
+            if answer is not None:
+                return answer
+            if self._given_up:
+                self.left = True
+                raise Interrupted
 
 
 class PortableWork(Work):
@@ -71,7 +149,7 @@ class SerialRoom(Room):
     batches = False
 
     def __init__(self, setup: Setup, portable: bool) -> None:
-        super().__init__(Limits(ANY_NUMBER), setup)
+        super().__init__(Limits(ANY_NUMBER, max_abandoned=MAX_ABANDONED), setup)
         self._portable = portable
         self.max_workers = 1
         self._deciding = threading.RLock()
@@ -166,6 +244,7 @@ class SerialRoom(Room):
     def _run(self, run: Run) -> None:
         work = run.batch.work
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
+        stay = run.carried = Stay(self, run, task)
         fn, item = work.fn, run.batch.items[0]
         if not self._portable:
             args, kwargs = both(item)
@@ -177,13 +256,17 @@ class SerialRoom(Room):
                 lost.__cause__ = error
                 self.post(self.dispatch.answered, run.number, [Failure(lost)])
                 return
+        if run.batch.options.time_limit is not None:
+            self.post(self.dispatch.started, run.number, 0)
         succeeded, value, seconds = run_task(
-            task, work.context.copy(), fn, args, kwargs, self._awaiter(task)
+            task, work.context.copy(), fn, args, kwargs, self._awaiter(stay)
         )
+        if stay.left:
+            return
         pressed = isinstance(value, KeyboardInterrupt) and came_from_outside(value)
         outcome: Any = Success(value) if succeeded else Failure(Interrupted() if pressed else value)
         outcome.seconds = seconds
-        if self._portable and not pressed:
+        if self._portable and not (pressed or isinstance(value, Interrupted)):
             _warn_if_changed(task.name, item, (args, kwargs))
             outcome = _there_and_back(task.name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
@@ -199,7 +282,7 @@ class SerialRoom(Room):
         if not self.closed and not self._busy:
             self.do_closed()
 
-    def _awaiter(self, task: CurrentTask) -> Callable[[Awaitable[Any], Context], Any]:
+    def _awaiter(self, stay: Stay) -> Callable[[Awaitable[Any], Context], Any]:
         """Coroutines run on a lasting loop of a thread; nested ones on one more."""
 
         def run_awaitable(awaitable: Awaitable[Any], context: Context) -> Any:
@@ -209,22 +292,48 @@ class SerialRoom(Room):
                 loop = self._idle_loops.pop()
             except IndexError:
                 loop = Loop(self.setup.async_backend, "unifexec-serial-loop")
+            stay.begin(loop)
             try:
-                return loop.run(task, awaitable, context)
+                return loop.run(stay.task, awaitable, context, stay.started, stay)
             finally:
-                self._idle_loops.append(loop)
+                if stay.left:
+                    loop.give_up()
+                else:
+                    self._idle_loops.append(loop)
 
         return run_awaitable
+
+    def seconds_to_deadline(self) -> float | None:
+        """How long a caller that waits for a coroutine may sleep."""
+        with self._deciding:
+            deadline = self.dispatch.next_deadline()
+        return None if deadline is None else max(0.0, deadline - monotonic())
 
     def do_stop(self, worker: Worker) -> None:
         """There is nothing to stop."""
         self.post(self.dispatch.gone, worker.number)
 
     def do_abort(self, run: Run) -> None:
-        """A task in its caller's thread cannot be stopped."""
+        """Stop a coroutine, and those for which it blocks its loop; a plain function is told."""
+        stay: Stay | None = run.carried
+        if stay is None:
+            return
+        stay.stop()
+        if stay.loop is None:
+            return
+        for other in list(self.dispatch.runs.values()):
+            inner: Stay | None = other.carried
+            if (
+                inner is not None
+                and stay.loop.is_thread(inner.thread)
+                and other.batch.options.abort
+            ):
+                self.do_abort(other)
 
     def do_discard(self, run: Run) -> None:
-        """A task in its caller's thread cannot be given up."""
+        """Give up a coroutine that does not stop; a plain function is in our caller's way."""
+        if run.carried is not None:
+            run.carried.give_up()
 
     def do_withdraw(self, run: Run) -> None:
         """Batches hold one item: there is nothing to take back."""
@@ -295,7 +404,9 @@ class SerialExecutor(LocalExecutor):
     ``submit`` returns when the task is done; ``map`` runs an item when its result is asked
     for, or at close. So nothing is ever pending: ``cancel()`` is always False, and the time
     limit of a plain function is reported after the fact. Coroutines run on an event loop of
-    their own thread, while the caller waits. Use it to debug and to test.
+    their own thread, while the caller waits, and are stopped at their time limit. One that
+    does not stop within half a second is given up: the caller goes on, and up to 4 of them
+    (``stats().abandoned``) go on in their threads. Use it to debug and to test.
 
     Arguments:
         max_workers: accepted for symmetry; there is one worker.
