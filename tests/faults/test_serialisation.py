@@ -545,3 +545,23 @@ def test_portable_serial_reports_changed_arguments() -> None:
             executor.submit(list.sort, numbers).result()
         assert numbers == [3, 1, 2]
         assert executor.submit(sorted, numbers).result() == [1, 2, 3]
+
+
+MANAGER = """
+import multiprocessing
+def set_key(key): multiprocessing.current_process().authkey = key
+key = bytes(multiprocessing.current_process().authkey)
+with multiprocessing.get_context("fork").Manager() as manager:
+    proxy = manager.dict(x=1)
+    with ProcessExecutor(1) as ex:
+        error = ex.submit(len, proxy).exception(20)
+        print(type(error).__name__, "AuthenticationError" in str(error))
+    with ProcessExecutor(1, initializer=set_key, initargs=(key,)) as ex:
+        print(ex.submit(len, proxy).result(20))
+"""
+
+
+def test_L12_a_manager_is_reached_with_the_key_of_the_parent() -> None:
+    """Workers know it only if an initializer tells them; else the proxy fails its own task."""
+    code, output, errors = run(MANAGER)
+    assert (code, output) == (0, "SerializationError True\n1\n"), errors
