@@ -58,7 +58,7 @@ class Stay:
         self.left = False  # its caller has gone on without it
         self._room = room
         self._number = run.number
-        self._job: Job | None = None
+        self._job: Errand | None = None
         self._given_up = False
         self._answers: SimpleQueue[tuple[bool, Any] | None]
 
@@ -67,7 +67,7 @@ class Stay:
         self._answers = SimpleQueue()
         self.loop = loop
 
-    def started(self, job: Job) -> None:
+    def started(self, job: Errand) -> None:
         """Its coroutine has begun, maybe too late.
 
         1. We note the job, 2. look whether it shall stop.
