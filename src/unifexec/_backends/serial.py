@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Run, Worker
     from unifexec._core.options import Options
-    from unifexec._loops import Errand as Job
-    from unifexec._loops import Loop
+    from unifexec._loops import Errand, Loop
     from unifexec.abc import Traits
 
 ANY_NUMBER = 1 << 62
