@@ -11,7 +11,7 @@ from time import perf_counter
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Room, Setup, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Room, Setup, Work, both, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -42,16 +42,15 @@ class Trip:
     """What a run carries: its items, one after the other, each as a call of its own."""
 
     __slots__ = (
-        "awaits", "batch", "begun", "call", "end", "finished", "flushed", "home", "number",
-        "offset", "worker",
+        "batch", "begun", "call", "end", "finished", "flushed", "home", "number", "offset",
+        "worker",
     )  # fmt: skip
 
-    def __init__(self, home: AsyncRoom, run: Run, awaits: bool) -> None:
+    def __init__(self, home: AsyncRoom, run: Run) -> None:
         self.home = home
         self.number = run.number
         self.batch: Batch = run.batch
         self.worker: int = run.worker.index
-        self.awaits = awaits  # the function is a coroutine function
         self.offset = 0  # the item whose turn it is
         self.end = len(run.batch)  # items from here on were taken back
         self.finished: list[Any] = []  # outcomes that dispatch does not know yet
@@ -86,18 +85,19 @@ class Call(Job, CurrentTask):
     And what the task knows of itself, in one, for there are very many.
     """
 
-    __slots__ = ("_start", "_trip", "_unawaited", "handle", "lane", "on_loop")
+    __slots__ = ("_start", "_trip", "_unawaited", "_work", "handle", "lane", "on_loop")
 
     def __init__(self, trip: Trip) -> None:
-        batch, self.index = trip.batch.at(trip.offset)
+        batch, self.index = trip.batch.at(trip.offset)  # single tasks each have work of their own
         self.name = batch.name
+        self._work: Work = batch.work
         self.worker = trip.worker
         self.stop_requested = False
         self._place = trip
         self._waits = 0
         self.handle = None
         self.lane: Lane | None = None
-        self.on_loop = trip.awaits  # it is a job, or will be with the carrier's next step
+        self.on_loop = trip.home.awaits(batch.work)  # a job, or with the carrier's next step
         self._start = 0.0
         self._trip = trip
         self._unawaited: Unawaited | None = None
@@ -108,8 +108,7 @@ class Call(Job, CurrentTask):
         """A copy for it alone; what a plain function returned is awaited in that function's."""
         if self._unawaited is not None:
             return self._unawaited.context
-        copy: Context = self._trip.batch.work.context.copy()
-        return copy
+        return self._work.context.copy()
 
     def begin(self) -> Awaitable[Any]:
         """Call the coroutine function."""
@@ -119,7 +118,7 @@ class Call(Job, CurrentTask):
             return self._unawaited.awaitable
         trip = self._trip
         args, kwargs = both(trip.batch.items[trip.offset])
-        made: Awaitable[Any] = trip.batch.work.fn(*args, **kwargs)
+        made: Awaitable[Any] = self._work.fn(*args, **kwargs)
         return made
 
     def ended(self, succeeded: bool, value: Any) -> None:
@@ -133,7 +132,7 @@ class Call(Job, CurrentTask):
         """Call it; on a lane."""
         trip = self._trip
         args, kwargs = both(trip.batch.items[trip.offset])
-        return run_task(self, self.context(), trip.batch.work.fn, args, kwargs, Unawaited)
+        return run_task(self, self.context(), self._work.fn, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:
         """The function returned, after so long, what the job is to await."""
@@ -293,12 +292,15 @@ class AsyncRoom(Room):
 
     def do_send(self, run: Run) -> None:
         """Run a task: a coroutine function on the loop, a plain one in a lane."""
-        work = run.batch.work
+        run.carried = trip = Trip(self, run)
+        self._start(trip)
+
+    def awaits(self, work: Work) -> bool:
+        """Whether its function is a coroutine function; looked at once for items of a map."""
         if work is not self._work:
             self._work, self._awaits = work, is_coroutine_function(work.fn)
             self._jobs.name_the_loop(work.context)
-        run.carried = trip = Trip(self, run, self._awaits)
-        self._start(trip)
+        return self._awaits
 
     def _start(self, trip: Trip) -> None:
         """Start the item whose turn it is."""

@@ -80,6 +80,18 @@ class Results(Suite):
         assert [outcome.index for outcome in outcomes] == list(range(200))
         assert [(tmp_path / str(x)).read_text() for x in range(200)] == ["x"] * 200
 
+    def test_L03_tasks_of_a_backlog_keep_their_own(self, ex: Any) -> None:
+        """Function, arguments, name and outcome, however many of them travel together."""
+        kinds = [tasks.double, tasks.double_async, tasks.identity, tasks.reciprocal, tasks.add]
+        calls = [(kinds[x % 5], x // 5) for x in range(500)]
+        for task, (fn, x) in [(ex.submit(fn, x), (fn, x)) for fn, x in calls]:
+            assert task.name == fn.__qualname__
+            if (fn, x) == (tasks.reciprocal, 0):
+                assert isinstance(task.exception(PATIENCE), ZeroDivisionError)
+            else:
+                expected = {tasks.identity: x, tasks.add: x, tasks.reciprocal: 1 / max(x, 1)}
+                assert task.result(PATIENCE) == expected.get(fn, 2 * x)
+
     @pytest.mark.parametrize("value", [None, (), 0, [None], ValueError("a value"), float("inf")])
     def test_L04_all_values_are_just_values(self, ex: Any, value: Any) -> None:
         """None, empty things, and exceptions that are returned."""
