@@ -33,9 +33,20 @@ class FakeTask:
 class FakeMap:
     """A map as a sink: it may want less than it asked for."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        options: Options | None = None,
+        plain: bool = False,
+        blocks: bool = False,
+        loose: bool = False,
+    ) -> None:
         self.number = number
         self.name = f"map {number}"
+        self.options = options  # of all its items
+        self.plain = plain  # its function: see `Item`
+        self.blocks = blocks  # only values are asked for: they may come in blocks
+        self.loose = loose  # its batches may be joined
         self.stop = self.abort_from = 1 << 30
         self.abort_heard_from = 1 << 30  # from here on the core knows
         self.submitted = 0
@@ -53,13 +64,16 @@ class FakeMap:
 class Item:
     """What really happened to one item."""
 
-    def __init__(self, sink: Any, index: int, options: Options, plain: bool) -> None:
+    def __init__(self, sink: Any, index: int, options: Options, plain: bool, turn: Any) -> None:
         self.sink = sink
         self.index = index
         self.options = options
         self.plain = plain  # a plain function: a thread cannot stop it
+        self.turn = turn  # of which accepted batch, and its place there
+        self.sent = False
         self.unsendable = False
         self.value = (sink.number, index)
+        self.fails = isinstance(sink, FakeMap) and sink.blocks and index % 4 == 3
         self.outcome: Any = None
         self.starts = 0
         self.started_at = 0.0
@@ -81,6 +95,7 @@ class Trip:
         self.run = run
         self.todo = deque(range(len(run.batch)))
         self.current: int | None = None
+        self.kept: list[Any] = []  # outcomes that were not handed over yet
         self.inbox: deque[Any] = deque()  # what the worker was told, and did not read yet
         self.abort_for: int | None = None  # the item that shall stop, and no other
         self.waiting = False  # its task gave up its place

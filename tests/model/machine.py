@@ -2,13 +2,15 @@
 
 Whatever happens is put into a mailbox and delivered later, as in a real room: so answers come
 late, workers die between any two steps, and cancels, limits and closings strike at any moment.
-What a process is told it reads later still; a thread obeys at once.
+What a process is told it reads later still; a thread obeys at once. A worker may run several
+items before it answers them, so that the core is behind.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -33,11 +35,12 @@ if TYPE_CHECKING:
     from random import Random
 
 GRACE = 0.5
+FOREVER = float("inf")
 
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "withdrawn", "started", "stopping", "discarded", "step_aside", "step_back",
+    "answered", "answered_block", "withdrawn", "started", "stopping", "discarded", "step_aside", "step_back",
     "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
@@ -83,7 +86,7 @@ class DispatchMachine(RuleBasedStateMachine):
         most=st.sampled_from([None, None, 1]),
         idle=st.sampled_from([None, 0.2]),
         close_first=st.booleans(),
-        bundle=st.sampled_from([1, 3]),
+        bundle=st.sampled_from([1, 3, 8]),
     )
     def begin(
         self,
@@ -103,16 +106,16 @@ class DispatchMachine(RuleBasedStateMachine):
             idle_timeout=idle if kills else None,
         )
         self.dispatch = self.core_module.Dispatch(limits)
-        self.dispatch._bundle_size = lambda: bundle  # as if tasks were short, and the queue long
+        self.dispatch._bundle_size = lambda each=1: bundle  # as if tasks were short, and many
+        self.bundle = bundle
         self.max_workers, self.kills, self.close_first = workers, kills, close_first
         self.now = 0.0
         self.mail: deque[Any] = deque()
         self.workers: dict[int, Worker] = {}
         self.sinks: list[Any] = []
         self.items: dict[Any, Item] = {}
-        self.fresh: dict[int, int] = {}  # batches never sent: id -> when they were accepted
-        self.batches: list[Any] = []  # keeps the ids unique
-        self.last_fresh = -1
+        self.accepted = 0  # batches
+        self.last_turn = (-1, 0)
         self.open_maps: list[FakeMap] = []
         self.sent_runs: list[int] = []
         self.over_workers: list[int] = []
@@ -129,12 +132,16 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def deliver_one(self) -> None:
         event, args = self.mail.popleft()
-        getattr(self.dispatch, event)(*args, self.now)
+        if event == "flush":
+            self.flush(*args)
+        else:
+            getattr(self.dispatch, event)(*args, self.now)
         note = getattr(self, "note_" + event, None)
         if note is not None:
             note(*args)
         for name, *rest in self.dispatch.take_actions():
             getattr(self, "do_" + name)(*rest)
+        self.dispatch.next_deadline()  # as a room, which then sleeps
         if event == "cancelled":
             assert self.items[args[0], 0].outcome is not None, "cancelled, and not told"
 
@@ -146,9 +153,10 @@ class DispatchMachine(RuleBasedStateMachine):
         self.workers[worker.number] = Worker(worker)
 
     def do_send(self, run: Any) -> None:
-        self.check_turn(run.batch)
+        self.check_turn(run)
         for part in run.batch.parts():
             self.check_wanted(part)
+        self.check_joined(run)
         self.sent_runs.append(run.number)
         worker = self.workers.get(run.worker.number)
         if worker is None:
@@ -162,17 +170,30 @@ class DispatchMachine(RuleBasedStateMachine):
         assert most is None or len(run.batch) <= most - worker.core.tasks, "more than its share"
         worker.trips.append(Trip(run))
 
-    def check_turn(self, batch: Any) -> None:
+    def check_turn(self, run: Any) -> None:
         """First in, first out; what comes back goes before what waits."""
-        for part in batch.parts():
-            turn = self.fresh.pop(id(part), None)
-            if turn is not None:
-                assert turn > self.last_fresh, "not first in, first out"
-                self.last_fresh = turn
-                back = [b for b in self.dispatch.queue if id(b) not in self.fresh]
-                cut_off = part.first + len(part)  # too many for one child: the rest is next
-                rest = [b for b in back if b.sink is part.sink and b.first >= cut_off]
-                assert back == rest, "overtook what came back"
+        for item in self.items_of(run.batch):
+            if not item.sent:
+                assert item.turn > self.last_turn, "not first in, first out"
+                self.last_turn, item.sent = item.turn, True
+                waiting = [i for batch in self.dispatch.queue for i in self.items_of(batch)]
+                assert not any(i.sent for i in waiting), "overtook what came back"
+
+    def check_joined(self, run: Any) -> None:
+        """What travels together may, and is what the core says it is."""
+        items, sink = self.items_of(run.batch), run.batch.sink
+        assert run.batch.items == [item.value for item in items], "items of others"
+        joined = len({item.turn[0] for item in items}) > 1
+        assert not joined or len(items) <= self.bundle, "more joined than pays"
+        if isinstance(sink, FakeMap):
+            assert sink.loose or not joined, "joined, and somebody chose the size"
+            assert run.batch.plain == sink.blocks, "of another kind than its map"
+            deaths = [i for i in items[1:] if i.touched_deaths or i.near_deaths]
+            assert not deaths, "deaths are counted of the first item only"
+
+    def items_of(self, batch: Any) -> list[Item]:
+        keys = [batch.at(offset) for offset in range(len(batch))]
+        return [self.items[part.sink, index] for part, index in keys]
 
     def check_wanted(self, batch: Any) -> None:
         """Nothing is sent that shall not start."""
@@ -217,10 +238,14 @@ class DispatchMachine(RuleBasedStateMachine):
         """A worker reads one thing it was told."""
         what, offset = trip.inbox.popleft()
         if what == "withdraw":
-            self.post("withdrawn", trip.run.number, len(trip.todo))
+            left = len(trip.todo)
             trip.todo.clear()
+            self.hand_over(trip)
+            self.post("withdrawn", trip.run.number, left)
         else:
             trip.abort_for = offset
+            if not self.kills:
+                self.hand_over(trip)
 
     def do_discard(self, run: Any) -> None:
         trip = self.trip_of(run)
@@ -294,8 +319,17 @@ class DispatchMachine(RuleBasedStateMachine):
         else:
             self.check_reason(item, outcome.error)
 
+    def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:
+        assert sink.blocks, "more than values was asked for"
+        for index, value in enumerate(values, first):
+            item = self.items[sink, index]
+            assert item.outcome is None, "two outcomes"
+            item.outcome = Success(value)
+            self.check_value(item, value)
+
     def check_value(self, item: Item, value: Any) -> None:
         assert value == item.value, "the value of another"
+        assert not item.fails, "it failed"
         limit = item.options.time_limit
         assert limit is None or item.seconds <= limit, "over its limit, and a success"
 
@@ -318,6 +352,8 @@ class DispatchMachine(RuleBasedStateMachine):
             else:
                 unwanted = self.cancelling or not item.sink.wants(item.index)
                 assert stopped or unwanted, "cancelled for no reason"
+        elif isinstance(error, ZeroDivisionError):
+            assert item.fails and error.args == item.value, "the failure of another"
         elif isinstance(error, SerializationError):
             assert item.unsendable, "it could be sent"
         else:
@@ -353,20 +389,34 @@ class DispatchMachine(RuleBasedStateMachine):
         self.cancel_heard |= cancel
         self.abort_heard |= abort
 
+    def note_answered(self, number: int, *answer: Any) -> None:
+        assert number not in self.dispatch.abandoned, "it ended, and counts as given up"
+
+    note_answered_block = note_answered
+
+    def note_flush(self, trip: Trip) -> None:
+        self.note_answered(trip.run.number)
+
     def note_ready(self, number: int) -> None:
         self.deaths_at_start = 0
 
     # -- what users do --
 
     def accept(self, sink: Any, count: int, opts: Options, plain: bool, first: int = 0) -> None:
-        single = isinstance(sink, FakeTask)
-        items = list(range(count))
-        batch = self.core_module.Batch(sink, None, items, opts, sink.name, first, single=single)
-        self.batches.append(batch)
-        self.fresh[id(batch)] = len(self.batches)
-        for index in range(first, first + count):
-            self.items[sink, index] = Item(sink, index, opts, plain)
+        of_a_map = isinstance(sink, FakeMap)
+        indexes = range(first, first + count)
+        for index in indexes:
+            self.new_item(sink, index, opts, plain)
+        batch = self.core_module.Batch(
+            sink, None, [self.items[sink, index].value for index in indexes], opts, sink.name, first,
+            single=not of_a_map, plain=of_a_map and sink.blocks, loose=of_a_map and sink.loose,
+        )  # fmt: skip
+        self.accepted += 1
         self.post("submit", batch)
+
+    def new_item(self, sink: Any, index: int, opts: Options, plain: bool) -> Item:
+        item = self.items[sink, index] = Item(sink, index, opts, plain, (self.accepted, index))
+        return item
 
     @step(pick=PICKS, opts=OPTIONS, of_a_map=NO_YES)
     def submit_unsendable(self, pick: int, opts: Options, of_a_map: bool) -> None:
@@ -374,14 +424,14 @@ class DispatchMachine(RuleBasedStateMachine):
         if of_a_map and self.open_maps:
             sink: Any = pick_from(self.open_maps, pick)
             index, sink.submitted = sink.submitted, sink.submitted + 1
+            opts = sink.options
         elif self.closing:
             return
         else:
             sink, index = FakeTask(len(self.sinks)), 0
             self.sinks.append(sink)
         batch = self.core_module.Batch(sink, None, [None], opts, sink.name, index)
-        self.items[sink, index] = Item(sink, index, opts, True)
-        self.items[sink, index].unsendable = True
+        self.new_item(sink, index, opts, True).unsendable = True
         self.post("fail", batch, SerializationError("not this"))
 
     @step(count=range(1, 7), opts=OPTIONS, plain=NO_YES)
@@ -397,35 +447,45 @@ class DispatchMachine(RuleBasedStateMachine):
         sizes=SIZES,
         opts=OPTIONS,
         plain=NO_YES,
+        blocks=NO_YES,
+        loose=NO_YES,
         ends=NO_YES,
     )
-    def submit_map(self, sizes: tuple[int, ...], opts: Options, plain: bool, ends: bool) -> None:
+    def submit_map(
+        self,
+        sizes: tuple[int, ...],
+        opts: Options,
+        plain: bool,
+        blocks: bool,
+        loose: bool,
+        ends: bool,
+    ) -> None:
         """Batches of a map."""
         if self.closing:
             return
-        sink = FakeMap(len(self.sinks))
+        sink = FakeMap(len(self.sinks), opts, plain, blocks, loose)
         self.sinks.append(sink)
         self.open_maps.append(sink)
         self.post("source_opened", sink)
         for size in sizes:
-            self.submit_batch(sink, size, opts, plain)
+            self.submit_batch(sink, size)
         if ends:
             self.end_map(sink)
 
-    def submit_batch(self, sink: FakeMap, size: int, opts: Options, plain: bool) -> None:
-        self.accept(sink, size, opts, plain, sink.submitted)
+    def submit_batch(self, sink: FakeMap, size: int) -> None:
+        self.accept(sink, size, sink.options, sink.plain, sink.submitted)
         sink.submitted += size
 
     def end_map(self, sink: FakeMap) -> None:
         self.open_maps.remove(sink)
         self.post("source_ended", sink)
 
-    @step(pick=PICKS, size=range(1, 5), opts=OPTIONS, plain=NO_YES, ends=NO_YES)
-    def submit_more(self, pick: int, size: int, opts: Options, plain: bool, ends: bool) -> None:
+    @step(pick=PICKS, size=range(1, 5), ends=NO_YES)
+    def submit_more(self, pick: int, size: int, ends: bool) -> None:
         """A map that is open goes on, also while the executor is closing; some time it ends."""
         if self.open_maps:
             sink = pick_from(self.open_maps, pick)
-            self.submit_batch(sink, size, opts, plain)
+            self.submit_batch(sink, size)
             if ends:
                 self.end_map(sink)
 
@@ -522,23 +582,84 @@ class DispatchMachine(RuleBasedStateMachine):
         if item.options.time_limit is not None:
             self.post("started", trip.run.number, trip.current)
 
-    @step(pick=PICKS, obey=NO_YES)
-    def finish_item(self, pick: int, obey: bool) -> None:
+    @step(pick=PICKS, obey=NO_YES, keep=NO_YES)
+    def finish_item(self, pick: int, obey: bool, keep: bool) -> None:
         able = [t for t in self.trips() if t.current is not None and not t.waiting]
         if able:
-            self.finish(pick_from(able, pick), obey)
+            self.finish(pick_from(able, pick), obey, keep)
 
-    def finish(self, trip: Trip, obey: bool) -> None:
+    def finish(self, trip: Trip, obey: bool, keep: bool = False) -> None:
+        """An item is over; its outcome is handed over at once, or with later ones."""
         assert trip.current is not None
         item = self.item(trip.run, trip.current)
         item.seconds = self.now - item.started_at
         outcome: Any = Success(item.value, seconds=item.seconds)
+        if item.fails:
+            outcome = Failure(ZeroDivisionError(*item.value), seconds=item.seconds)
         if trip.aborted() and obey and (self.kills or not item.plain):
             outcome = Failure(Interrupted(), seconds=item.seconds)
-        self.post("answered", trip.run.number, [outcome])
+        trip.kept.append(outcome)
         trip.current = None
+        if not (keep and trip.todo and self.may_keep(trip, outcome)):
+            self.hand_over(trip)
         if trip.abandoned:
             self.drop(trip)
+
+    def may_keep(self, trip: Trip, outcome: Any) -> bool:
+        """A thread may keep whatever has no limit, a process no more than values."""
+        if trip.run.batch.options.time_limit is not None:
+            return False
+        return not self.kills or (trip.run.batch.plain and isinstance(outcome, Success))
+
+    def hand_over(self, trip: Trip) -> None:
+        """A process sends what it has done; of a thread it is taken when the mail is read."""
+        if not self.kills:
+            self.post("flush", trip)
+            return
+        for event, answer in self.answers(trip):
+            self.post(event, trip.run.number, *answer)
+
+    def flush(self, trip: Trip) -> None:
+        for event, answer in self.answers(trip):
+            getattr(self.dispatch, event)(trip.run.number, *answer, self.now)
+
+    def answers(self, trip: Trip) -> list[tuple[str, Any]]:
+        """What was kept, as the core is told: values in blocks, and failures between."""
+        kept, trip.kept = trip.kept, []
+        if not trip.run.batch.plain:
+            return [("answered", (kept,))] if kept else []
+        told: list[tuple[str, Any]] = []
+        for succeeded, group in groupby(kept, lambda outcome: isinstance(outcome, Success)):
+            outcomes = list(group)
+            if succeeded:
+                mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
+                told.append(("answered_block", ([o.value for o in outcomes], mean)))
+            else:
+                told.append(("answered", (outcomes,)))
+        return told
+
+    @step(pick=PICKS, count=range(1, 5), start=NO_YES)
+    def run_on(self, pick: int, count: int, start: bool) -> None:
+        """A worker runs some items before it hands them over."""
+        able = [t for t in self.trips() if t.has_work() and not t.waiting]
+        if able:
+            self.run_on_in(pick_from(able, pick), count, start)
+
+    def run_on_in(self, trip: Trip, count: int, start: bool = True) -> None:
+        for _ in range(count):
+            if trip.current is None and trip.todo:
+                self.start(trip)
+            if trip.current is not None:
+                self.finish(trip, False, keep=True)
+        if start and trip.todo:
+            self.start(trip)
+
+    @step(pick=PICKS)
+    def hand_over_what_is_done(self, pick: int) -> None:
+        """A moment is over: what was done is handed over, while the next runs."""
+        able = [t for t in self.trips() if t.kept]
+        if able:
+            self.hand_over(pick_from(able, pick))
 
     def drop(self, trip: Trip) -> None:
         for worker in self.workers.values():
@@ -594,8 +715,14 @@ class DispatchMachine(RuleBasedStateMachine):
             self.kill(pick_from(list(self.workers.values()), pick))
 
     def kill(self, worker: Worker) -> None:
-        """A worker dies; what it had answered is in the mail, what it had touched is known."""
+        """A worker dies; what it had answered is in the mail, what it had touched is known.
+
+        What it had kept is found with it.
+        """
         for trip in worker.trips:
+            if trip.kept:
+                kept, trip.kept = trip.kept, []
+                self.post("answered", trip.run.number, kept)
             if trip.current is not None:
                 self.item(trip.run, trip.current).touched_deaths += 1
             elif trip.todo:
@@ -613,6 +740,7 @@ class DispatchMachine(RuleBasedStateMachine):
             return
         rest: dict[str, tuple[Any, ...]] = {
             "answered": ([Success("old")],),
+            "answered_block": (["old", "older"], 0.0),
             "withdrawn": (1,),
             "started": (0,),
             "stopping": (0,),
@@ -642,12 +770,28 @@ class DispatchMachine(RuleBasedStateMachine):
 
     @step(seconds=(0.001, 0.02, 0.3, 0.6, 1.1), busy=NO_YES)
     def time_passes(self, seconds: float, busy: bool = False) -> None:
-        """The room looks at the clock, unless it is busy."""
-        self.now += seconds
-        if busy:
-            return
+        """The room looks at the clock when it asked to be woken, unless it is busy."""
+        end = self.now + seconds
+        while not busy and self.due() <= end:
+            self.now = max(self.now, self.due())
+            self.tick()
+        self.now = end
+
+    @step()
+    def sleep_to_the_deadline(self) -> None:
+        """Nothing happens until the room is woken by its clock."""
+        self.deliver_all()
+        if self.due() < FOREVER:
+            self.time_passes(max(0.0, self.due() - self.now))
+
+    def due(self) -> float:
+        due = self.dispatch.next_deadline()
+        return FOREVER if due is None else due
+
+    def tick(self) -> None:
         self.mail.appendleft(("tick", ()))
         self.deliver_one()
+        assert self.due() > self.now, "it asks for the same tick again"
         for trip in self.trips():
             if trip.current is not None and trip.run.cursor == trip.current:
                 self.check_time(trip, self.item(trip.run, trip.current))
@@ -855,7 +999,7 @@ class DispatchMachine(RuleBasedStateMachine):
             self.post("close", False, False)
             self.settle_down()
         for sink in list(self.open_maps):
-            self.submit_batch(sink, 1, OPTIONS[0], False)
+            self.submit_batch(sink, 1)
             self.end_map(sink)
         self.settle_down()
         assert self.grants_due == 0, "somebody waits for a place for ever"
@@ -942,7 +1086,7 @@ def walk(machine: DispatchMachine, random: Random, length: int) -> None:
         most=random.choice([None, None, 1, 2]),
         idle=random.choice([None, 0.2]),
         close_first=random.random() < 0.5,
-        bundle=random.choice([1, 3]),
+        bundle=random.choice([1, 3, 8]),
     )
     for _ in range(length):
         name, choices = random.choice(steps)
