@@ -40,11 +40,11 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_block", "withdrawn", "started", "stopping", "discarded", "step_aside", "step_back",
-    "ready", "died", "gone",
+    "answered", "answered_block", "withdrawn", "started", "stopping", "discarded", "step_aside",
+    "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
-SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5))
+SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
 OPTIONS = [
     Options(time_limit=limit, rerun_lost=reruns, abort=abort)
     for limit in (None, None, 1.0)
@@ -223,6 +223,8 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def do_abort(self, run: Any) -> None:
         trip = self.trip_of(run)
+        if run.cursor == len(run.batch):
+            return  # it ended by the same mail
         self.tell(run, "abort", run.cursor)
         if trip is not None and (self.kills or not self.item(run, run.cursor).plain):
             self.post("stopping", run.number, run.cursor)
@@ -353,7 +355,8 @@ class DispatchMachine(RuleBasedStateMachine):
                 unwanted = self.cancelling or not item.sink.wants(item.index)
                 assert stopped or unwanted, "cancelled for no reason"
         elif isinstance(error, ZeroDivisionError):
-            assert item.fails and error.args == item.value, "the failure of another"
+            assert item.fails, "it did not fail"
+            assert error.args == item.value, "the failure of another"
         elif isinstance(error, SerializationError):
             assert item.unsendable, "it could be sent"
         else:
@@ -407,8 +410,9 @@ class DispatchMachine(RuleBasedStateMachine):
         indexes = range(first, first + count)
         for index in indexes:
             self.new_item(sink, index, opts, plain)
+        values = [self.items[sink, index].value for index in indexes]
         batch = self.core_module.Batch(
-            sink, None, [self.items[sink, index].value for index in indexes], opts, sink.name, first,
+            sink, None, values, opts, sink.name, first,
             single=not of_a_map, plain=of_a_map and sink.blocks, loose=of_a_map and sink.loose,
         )  # fmt: skip
         self.accepted += 1
@@ -776,6 +780,8 @@ class DispatchMachine(RuleBasedStateMachine):
             self.now = max(self.now, self.due())
             self.tick()
         self.now = end
+        if not busy:
+            self.check_times()
 
     @step()
     def sleep_to_the_deadline(self) -> None:
@@ -792,6 +798,9 @@ class DispatchMachine(RuleBasedStateMachine):
         self.mail.appendleft(("tick", ()))
         self.deliver_one()
         assert self.due() > self.now, "it asks for the same tick again"
+        self.check_times()
+
+    def check_times(self) -> None:
         for trip in self.trips():
             if trip.current is not None and trip.run.cursor == trip.current:
                 self.check_time(trip, self.item(trip.run, trip.current))
@@ -820,15 +829,18 @@ class DispatchMachine(RuleBasedStateMachine):
         self.deliver_all()
         for number in self.starting():
             self.get_ready_now(number)
-        for trip in self.trips():
-            while trip.inbox:
-                self.read(trip)
+        self.all_read()
         self.deliver_all()
         if start:
             for trip in self.trips():
                 if trip.current is None and trip.todo:
                     self.start(trip)
             self.deliver_all()
+
+    def all_read(self) -> None:
+        for trip in self.trips():
+            while trip.inbox:
+                self.read(trip)
 
     @step(obey=NO_YES, late=NO_YES, next_too=NO_YES)
     def all_finish(self, obey: bool, late: bool, next_too: bool) -> None:
@@ -879,6 +891,26 @@ class DispatchMachine(RuleBasedStateMachine):
         self.cut(pick, stop, True)
         self.all_finish(obey=False, late=False, next_too=True)
 
+    @step(pick=PICKS, stop=range(9))
+    def cut_before_the_next(self, pick: int, stop: int) -> None:
+        """A map is cut when its next batch is about to be sent; the core is told after that."""
+        self.all_goes_on(True)
+        for trip in self.trips():
+            if trip.has_work() and not trip.waiting:
+                self.run_on_in(trip, 9, start=False)
+        self.cut(pick, stop, False)
+        self.deliver_all()
+
+    @step(pick=PICKS, ahead=range(1, 4))
+    def cut_what_runs_ahead(self, pick: int, ahead: int) -> None:
+        """A map is cut, and the core does not know yet how far its workers are."""
+        self.all_goes_on(True)
+        for trip in self.trips():
+            if trip.has_work() and not trip.waiting:
+                self.run_on_in(trip, ahead)
+        self.cut(pick, ahead, True)
+        self.deliver_all()
+
     @step(really=range(2))
     def close_in_passing(self, really: int) -> None:
         """The same, by a close that aborts; then the grace passes."""
@@ -912,6 +944,20 @@ class DispatchMachine(RuleBasedStateMachine):
             self.all_goes_on(True)
             self.die(pick)
 
+    @step(pick=PICKS, opts=OPTIONS, all_start=NO_YES)
+    def die_behind_a_slow_item(self, pick: int, opts: Options, all_start: bool) -> None:
+        """What comes back from a slow run goes before what comes back from a dead worker."""
+        self.come_to_rest()
+        self.submit_map((3, 3), opts, False, True, True, True)
+        self.all_goes_on(all_start)
+        self.start_item(pick)
+        self.die(pick + 1)
+        self.deliver_all()
+        self.time_passes(0.02)
+        self.all_read()
+        self.deliver_all()
+        self.all_goes_on(True)
+
     @step(times=DEATHS)
     def die_while_starting(self, times: int) -> None:
         """Workers that die before they are ready: not for ever."""
@@ -944,6 +990,11 @@ class DispatchMachine(RuleBasedStateMachine):
             free = self.max_workers - max(core.active, len(core.workers) - len(self.starting()))
             coming = min(len(core.queue), free)
             assert len(self.starting()) >= coming, "workers come one after the other"
+
+    @always
+    def nobody_wakes_for_nothing(self) -> None:
+        if not self.dispatch.runs and not self.dispatch.workers:
+            assert self.due() == FOREVER, "a deadline of what is over"
 
     @always
     def who_waits_holds_no_place(self) -> None:
@@ -1002,6 +1053,8 @@ class DispatchMachine(RuleBasedStateMachine):
             self.submit_batch(sink, 1)
             self.end_map(sink)
         self.settle_down()
+        if self.dispatch.limits.idle_timeout is not None:
+            assert not self.workers, "idle workers stay"
         assert self.grants_due == 0, "somebody waits for a place for ever"
         missing = [item for item in self.items.values() if item.outcome is None]
         assert not missing, f"no outcome for {missing}"
