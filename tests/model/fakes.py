@@ -73,7 +73,10 @@ class Item:
         self.sent = False
         self.unsendable = False
         self.value = (sink.number, index)
-        self.fails = isinstance(sink, FakeMap) and sink.blocks and index % 4 == 3
+        if isinstance(sink, FakeMap):
+            self.fails = sink.blocks and index % 4 == 3
+        else:
+            self.fails = sink.number % 5 == 2
         self.outcome: Any = None
         self.starts = 0
         self.started_at = 0.0

@@ -40,7 +40,7 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_block", "withdrawn", "started", "stopping", "discarded", "step_aside",
+    "answered", "answered_block", "answered_tasks", "withdrawn", "started", "stopping", "discarded", "step_aside",
     "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
@@ -73,6 +73,11 @@ def always(method: Any) -> Any:
 
 def pick_from(things: Any, pick: int) -> Any:
     return things[pick % len(things)]
+
+
+def _briefly(outcome: Any) -> Any:
+    """A success as a thread tells it: value and seconds."""
+    return (outcome.value, outcome.seconds) if isinstance(outcome, Success) else outcome
 
 
 class DispatchMachine(RuleBasedStateMachine):
@@ -329,6 +334,13 @@ class DispatchMachine(RuleBasedStateMachine):
             item.outcome = Success(value)
             self.check_value(item, value)
 
+    def do_settle_tasks(self, members: list[Any], answers: list[Any]) -> None:
+        for member, (value, _) in zip(members, answers, strict=True):
+            item = self.items[member.sink, 0]
+            assert item.outcome is None, "two outcomes"
+            item.outcome = Success(value)
+            self.check_value(item, value)
+
     def check_value(self, item: Item, value: Any) -> None:
         assert value == item.value, "the value of another"
         assert not item.fails, "it failed"
@@ -395,7 +407,7 @@ class DispatchMachine(RuleBasedStateMachine):
     def note_answered(self, number: int, *answer: Any) -> None:
         assert number not in self.dispatch.abandoned, "it ended, and counts as given up"
 
-    note_answered_block = note_answered
+    note_answered_block = note_answered_tasks = note_answered
 
     def note_flush(self, trip: Trip) -> None:
         self.note_answered(trip.run.number)
@@ -630,6 +642,8 @@ class DispatchMachine(RuleBasedStateMachine):
     def answers(self, trip: Trip) -> list[tuple[str, Any]]:
         """What was kept, as the core is told: values in blocks, and failures between."""
         kept, trip.kept = trip.kept, []
+        if trip.run.batch.single and kept and not self.kills:
+            return [("answered_tasks", ([_briefly(outcome) for outcome in kept],))]
         if not trip.run.batch.plain:
             return [("answered", (kept,))] if kept else []
         told: list[tuple[str, Any]] = []
@@ -745,6 +759,7 @@ class DispatchMachine(RuleBasedStateMachine):
         rest: dict[str, tuple[Any, ...]] = {
             "answered": ([Success("old")],),
             "answered_block": (["old", "older"], 0.0),
+            "answered_tasks": ([("old", 0.0)],),
             "withdrawn": (1,),
             "started": (0,),
             "stopping": (0,),

@@ -355,8 +355,8 @@ class Dispatch:
 
         The same as `answered`, but deciding costs as much for all as for one.
         """
-        run = self.runs.get(number)
-        if run is None or run.settled or run.batch.options.time_limit is not None:
+        run = self._undisturbed(number)
+        if run is None:
             self.answered(number, [Success(value, seconds=seconds) for value in values], now)
             return
         first = run.batch.first + run.cursor
@@ -369,13 +369,20 @@ class Dispatch:
         run.progress = now
         self._go_on(run, now)
 
+    def _undisturbed(self, number: int) -> Run | None:
+        """A run whose answers mean what they say; others are looked at one by one."""
+        run = self.runs.get(number)
+        if run is None or run.settled or run.batch.options.time_limit is not None:
+            return None
+        return run
+
     def answered_tasks(self, number: int, answers: list[Any], now: float) -> None:
         """Single tasks of a run were answered: a value with its seconds, or a `Failure`.
 
         The same as `answered`, at less cost for each.
         """
-        run = self.runs.get(number)
-        if run is None or run.settled or run.batch.options.time_limit is not None:
+        run = self._undisturbed(number)
+        if run is None:
             self.answered(number, [_outcome_of(answer) for answer in answers], now)
             return
         begin = 0
