@@ -40,8 +40,8 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_block", "answered_tasks", "withdrawn", "started", "stopping", "discarded", "step_aside",
-    "step_back", "ready", "died", "gone",
+    "answered", "answered_block", "answered_tasks", "withdrawn", "started", "stopping", "discarded",
+    "step_aside", "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
 SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
