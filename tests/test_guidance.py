@@ -47,7 +47,7 @@ def test_a_coroutine_that_fetches_wants_an_event_loop() -> None:
     """A coroutine that waits for a server: async, many times as fast as one at a time."""
     with server.running() as url:
         advice = advise(functions.fetch, [url], budget=2.0)
-    assert (advice.executor, advice.confidence != "low") == ("async", True)
+    assert advice.executor == "async"
     assert advice.speedup is not None
     assert advice.speedup > 4
     assert advice.alone is not None

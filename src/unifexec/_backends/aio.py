@@ -183,7 +183,7 @@ class AsyncRoom(Room):
     """Workers are places on one event loop; the carrier is a task of that loop."""
 
     name = "unifexec-async-loop"
-    batches = True
+    batches = False  # coroutines start in turn, and none waits behind another that is slow
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
