@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 CHEAP = ["thread-submit", "process-submit", "coroutine-map"]
 
 
+@pytest.mark.slow
 def test_rows_are_measured_and_written_down(tmp_path: Path) -> None:
     """The command, as it is used, gives numbers for ours, the floor and the standard library."""
     command = [sys.executable, "-m", "benchmarks", "--tiny", "--only", *CHEAP]
@@ -87,6 +88,7 @@ def test_check_fails_when_a_must_is_missed_twice(capsys: pytest.CaptureFixture[s
     assert "musts: 0 held, 1 missed, 0 not measured" in output
 
 
+@pytest.mark.slow
 def test_check_passes_when_the_musts_are_held(capsys: pytest.CaptureFixture[str]) -> None:
     """A must that is held is measured once."""
     runs: list[int] = []
@@ -95,6 +97,7 @@ def test_check_passes_when_the_musts_are_held(capsys: pytest.CaptureFixture[str]
     assert "musts: 1 held, 0 missed, 0 not measured" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_second_try_may_hold(capsys: pytest.CaptureFixture[str]) -> None:
     """What was missed once and held then is held."""
     runs: list[int] = []

@@ -108,6 +108,7 @@ def test_an_executor_that_fails_shows_its_error() -> None:
     assert "same results: no" in text
 
 
+@pytest.mark.slow
 def test_a_cell_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that hangs ends its cell with an error, long before the work would end."""
     monkeypatch.setattr(measure, "CELL_SECONDS", 0.5)
@@ -187,6 +188,7 @@ def test_ctrl_c_ends_it_cleanly() -> None:
     assert wait_for(lambda: not any(map(is_running, children)), 5)
 
 
+@pytest.mark.slow
 def test_killed_it_leaves_nothing_behind() -> None:
     """The server and the workers go with their parent, however it dies."""
     process = subprocess.Popen(

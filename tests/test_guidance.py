@@ -194,6 +194,7 @@ def test_one_long_call_gives_a_guess_that_says_so() -> None:
     assert "not tried" in str(advice)
 
 
+@pytest.mark.slow
 def test_calls_that_block_each_other_for_good_are_given_up() -> None:
     """It ends, says so, and does not advise what never ended."""
     begin = time.monotonic()

@@ -134,6 +134,7 @@ def test_waits_overlap_in_processes(tmp_path: Path) -> None:
         executor.gather(*tasks).result(2 * PATIENCE)
 
 
+@pytest.mark.slow
 def test_ten_thousand_sleepers_share_one_thread() -> None:
     """Ten thousand coroutines wait at the same time, in the one thread of their loop."""
     count = 10_000
@@ -320,6 +321,7 @@ def tick_until(folder: str, stop: str) -> float:
     return longest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_GIL, reason="needs a GIL to hold")
 def test_native_code_that_holds_the_gil_stops_other_threads_but_not_processes(
     tmp_path: Path,

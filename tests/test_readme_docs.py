@@ -89,6 +89,7 @@ def test_both_sides_of_a_table_give_the_same(page: Path) -> None:
     assert [row for row in rows if not row.startswith("same ")] == []
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
     """Run by pytest, the page is a module of tests that pass, one of them on every executor."""
     module = tmp_path / "test_page.py"

@@ -18,7 +18,7 @@ def test_L03_random_programs_with_random_faults(kind: str, monkeypatch: pytest.M
     """Whatever befalls an executor, accepted is settled, and nothing is left behind."""
     monkeypatch.setattr("tests.soak.program.KINDS", {kind: 1})
     soak = Soak(Random(1))
-    soak.go_on(2.0)
+    soak.go_on(1.0)
     assert soak.complaints == []
     assert soak.accepted > 0
     assert soak.faults.total() > 0

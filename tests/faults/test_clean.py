@@ -109,7 +109,7 @@ def growth(kind: str, what: str, many: int, within: float) -> float:
 
 
 @pytest.mark.parametrize("what", ["tasks", "items"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param("async", marks=pytest.mark.slow), *KINDS[:-1]])
 def test_L25_memory_does_not_grow(kind: str, what: str) -> None:
     """With the number of tasks that were done, or of items that were mapped."""
     assert growth(kind, what, 30_000, 50) < 4

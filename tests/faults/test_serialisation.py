@@ -295,6 +295,7 @@ def test_L4_items_of_a_batch_do_not_alias(executor: ProcessExecutor) -> None:
     assert list(executor.map(grow, [shared] * 6, chunksize=3)) == [2] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_L12_300_megabytes_both_ways(executor: ProcessExecutor) -> None:
     """Large arguments and results arrive whole."""
