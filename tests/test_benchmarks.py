@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from benchmarks import floors, tasks
 from benchmarks.command import main
 from benchmarks.measuring import CHECK_ROUNDS, measure
@@ -21,8 +23,6 @@ from benchmarks.ways import burst, floor, opened, ours, peer, standard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import pytest
 
     from benchmarks.model import Contender, Run
 
