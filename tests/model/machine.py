@@ -647,9 +647,11 @@ class DispatchMachine(RuleBasedStateMachine):
         if not trip.run.batch.plain:
             return [("answered", (kept,))] if kept else []
         told: list[tuple[str, Any]] = []
-        for succeeded, group in groupby(kept, lambda outcome: isinstance(outcome, Success)):
-            outcomes = list(group)
-            if succeeded:
+        groups = [list(group) for _, group in groupby(kept, type)]
+        if trip.run.batch.options.time_limit is not None:
+            groups = [[outcome] for outcome in kept]  # the mean of some says nothing of a limit
+        for outcomes in groups:
+            if isinstance(outcomes[0], Success):
                 mean = sum(outcome.seconds for outcome in outcomes) / len(outcomes)
                 told.append(("answered_block", ([o.value for o in outcomes], mean)))
             else:
@@ -934,6 +936,8 @@ class DispatchMachine(RuleBasedStateMachine):
         self.all_goes_on(True)
         self.close("abort", 0)
         self.all_finish(obey=False, late=False, next_too=True)
+        self.deliver_all()
+        self.what_shall_stop_is_told()
         self.time_passes(GRACE + 0.1)
         self.time_passes(GRACE + 0.1)
 
