@@ -120,6 +120,10 @@ class AsyncioJobs:
         for job in self._running:
             job.stop()
 
+    def give_up(self, job: Job) -> None:
+        """It does not stop: nobody waits for it any more."""
+        self._running.pop(job, None)
+
     if sys.version_info >= (3, 12):
 
         def start(self, job: Job, context: Context) -> None:
@@ -193,6 +197,9 @@ class TrioJobs:
     def cancel(self) -> None:
         """Cancel them all."""
         self._nursery.cancel_scope.cancel()
+
+    def give_up(self, job: Job) -> None:
+        """A nursery waits for all its tasks, whatever they do."""
 
     def start(self, job: Job, context: Context) -> None:
         """Start a job, with the loop's next turn. Its own task copies ``context``."""

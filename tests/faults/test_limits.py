@@ -474,3 +474,18 @@ def test_L16_limit_while_the_result_is_sent() -> None:
             error = task.exception(30)
             assert error is None or isinstance(error, TimeLimitError)
             assert executor.submit(jobs.square, 3).result(30) == 9
+
+
+@pytest.mark.parametrize("kind", [ThreadExecutor, ProcessExecutor, AsyncExecutor])
+def test_L20_leaving_by_an_exception_gives_up_what_swallows_its_cancellation(kind: Any) -> None:
+    """A coroutine that never stops does not hold the error that leaves the block."""
+    start = time.monotonic()
+    with pytest.raises(ZeroDivisionError), kind(1, grace=0.05) as executor:
+        executor.submit(anyio.sleep, 0).result(20)
+        executor.submit(jobs.swallow_cancellation, "asyncio", 3.0)
+        while not executor.stats().running:
+            time.sleep(0.001)
+        start = time.monotonic()
+        raise ZeroDivisionError
+    assert time.monotonic() - start < 2
+    assert wait_for(lambda: not any("async-loop" in t.name for t in threading.enumerate()))

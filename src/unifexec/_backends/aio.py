@@ -280,6 +280,12 @@ class AsyncRoom(Room):
         """The lanes; those given up are not among them."""
         return self._lane_threads
 
+    def join(self) -> None:
+        """As everywhere; but a loop of our own cannot end while a coroutine given up goes on."""
+        if self.dispatch.abandoned:
+            self._carrier = None
+        super().join()
+
     # -- actions --
 
     def do_spawn(self, worker: Worker) -> None:
@@ -402,8 +408,10 @@ class AsyncRoom(Room):
     def do_discard(self, run: Run) -> None:
         """Let it go on by itself; nobody waits for its lane any more."""
         trip = run.carried
-        if trip.call is not None and trip.call.lane is not None:
-            self._lane_threads.remove(trip.call.lane.thread)
+        if trip.call is not None:
+            if trip.call.lane is not None:
+                self._lane_threads.remove(trip.call.lane.thread)
+            self._jobs.give_up(trip.call)
         trip.take_back()
         self._post_here(self.dispatch.discarded, run.number)
 
