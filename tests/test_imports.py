@@ -22,7 +22,17 @@ ROOT = Path(unifexec.__file__).parent
 # A module imports from rows above its own, or from its own. A package's name stands for all
 # its modules that are not named themselves.
 ROWS = [
-    ["errors", "_core.outcome", "_core.checks", "_running", "_pickling", "_voices", "_segments"],
+    [
+        "errors",
+        "_core.outcome",
+        "_core.checks",
+        "_running",
+        "_pickling",
+        "_voices",
+        "_segments",
+        "_gate",
+        "_bunches",
+    ],
     ["share", "_core.options"],
     ["_wait"],
     ["_core.task", "_loops"],
@@ -35,7 +45,14 @@ ROWS = [
 GUESTS = ["__main__", "compare", "guidance", "testing"]  # they use public names only
 PUBLIC = ["unifexec.abc", *(f"unifexec.{guest}" for guest in GUESTS)]
 NAMES_LOOPS = ["_wait", "_loops"]
-BARE = ["_worker", "_running", "_pickling", "_segments"]  # what a worker loads of ours at once,
+BARE = [
+    "_worker",
+    "_running",
+    "_pickling",
+    "_gate",
+    "_bunches",
+    "_segments",
+]  # what a worker loads of ours at once,
 # but for the segments, which wait for the first large value
 
 

@@ -23,17 +23,35 @@ import threading
 from _queue import SimpleQueue
 from collections import deque
 from contextvars import Context
-from functools import partial
-from io import BytesIO
 from itertools import islice
 from time import perf_counter, sleep
 
 from unifexec import _pickling
+from unifexec._bunches import (
+    END,
+    ITEM_HEAD,
+    NO_ROOM,
+    SCRATCH_SIZE,
+    Bunch,
+    LargeCall,
+    NoRoomError,
+    Pickled,
+    Scratch,
+    UnsendableError,
+    Work,
+    data_of,
+    joined,
+    load_and_call,
+    loads_simple,
+    mark_of,
+    note_of,
+    split,
+)
+from unifexec._gate import Gate, Seat
 from unifexec._running import (
     CurrentRun,
     CurrentTask,
     Interrupted,
-    claims,
     current,
     is_awaitable,
     presentable,
@@ -42,7 +60,7 @@ from unifexec._running import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -52,14 +70,8 @@ if TYPE_CHECKING:
 # cannot be read fails its own task, and nothing else.
 HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, size of payload
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
-ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, index, limited
-MARK = struct.Struct("=Q")
 ITEMS_HEAD = struct.Struct("!QI?")  # in front of ITEMS: work, index of the first, as one pickle
 BLOCK_HEAD = struct.Struct("!d?")  # in front of BLOCK: seconds each, as one pickle
-COUNT = struct.Struct("!I")
-SCRATCH = struct.Struct("=QQQQ")  # shared memory: the mark, then whose values lie behind it
-END = 3  # the word that tells where the values end
-SCRATCH_SIZE = 1 << 15  # bytes of shared memory: the words, and the values
 FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
 
 # from the parent
@@ -75,232 +87,7 @@ FLUSH_SECONDS = 0.001  # values of a bunch are sent at least so often, unless on
 FIRST_COUNT = 8  # items of a bunch before the clock is looked at
 IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
-OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
-NO_ROOM = b"cunifexec._worker\nno_room\n(tR."  # a pickle that calls `no_room`
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
-
-
-def no_room() -> None:
-    """Instead of function or arguments for which this process has no memory."""
-    raise MemoryError("this process has no room for them")
-
-
-def mark_of(run: int, offset: int) -> int:
-    """What a worker writes into shared memory before it touches an item."""
-    return run << OFFSET_BITS | offset + 1
-
-
-class Work:
-    """A function, as it came: rebuilt once if it is lasting, else for every task."""
-
-    __slots__ = ("context", "data", "fn", "lasting", "name")
-
-    def __init__(self, name: str, lasting: bool, data: bytes, context: bytes | None) -> None:
-        self.name = name
-        self.lasting = lasting
-        self.data = data
-        self.context = context
-        self.fn: Callable[..., Any] | None = None
-
-    def load(self) -> Callable[..., Any]:
-        """The function."""
-        if self.fn is not None:
-            return self.fn
-        fn: Callable[..., Any] = pickle.loads(self.data)
-        if self.lasting:
-            self.fn = fn
-        return fn
-
-
-class Bunch:
-    """Items of a map that came together, and the values of those that are done and not sent.
-
-    The main thread runs them; the control thread takes back those that have not started, and
-    sends what is done when it does. Values are appended by the one, and sent under a lock.
-    """
-
-    def __init__(
-        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool
-    ) -> None:
-        self.run = run
-        self.work = work
-        self.index = index
-        self.one_pickle = one_pickle  # items are arguments as they are, else bytes
-        self.unary = one_pickle and len(items[0]) == 1
-        self.todo: Iterator[Any] = claims([arg for (arg,) in items] if self.unary else items)
-        self.offset = 0  # the item that runs
-        self.values: list[Any] = []  # since the last that was not a plain success
-        self.first = 0  # the offset of the first of them
-        self.sent = 0  # so many of them were sent
-        self.since = perf_counter()
-
-    def __len__(self) -> int:
-        """Items before the one that runs; see `CurrentRun`."""
-        return self.offset
-
-    def at(self, offset: int) -> tuple[Work, int]:
-        """What names an item, and its index."""
-        return self.work, self.index + offset
-
-    def call(self) -> Callable[[Any], Any]:
-        """What runs one item."""
-        fn = self.work.fn
-        if fn is None or self.work.context is not None:
-            return partial(_load_and_call, self.work, unary=self.unary)
-        if self.unary:
-            return fn
-        return partial(_spread if self.one_pickle else _load_arguments, fn)
-
-    def begin(self) -> None:
-        """All values before this item were sent, or given otherwise."""
-        self.values, self.first, self.sent = [], self.offset, 0
-        self.since = perf_counter()
-
-
-class NoRoomError(Exception):
-    """A value is too large for the room that is left in shared memory."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-class UnsendableError(Exception):
-    """A value that cannot be serialised; the text says why."""
-
-
-class Scratch:
-    """The memory that a worker shares with its parent: what it is at, and what it did last.
-
-    The words: the mark; then run, offset of the first value, and end of the values that lie
-    behind them. So values that were not sent yet survive the worker (L22). A value is written
-    before the end is, and the end before the mark of the next item.
-    """
-
-    def __init__(self, memory: mmap.mmap) -> None:
-        self.memory = memory
-        self.words = memoryview(memory)[: SCRATCH.size].cast("Q")
-        self.words[END] = SCRATCH.size
-
-    def set_mark(self, value: int) -> None:
-        """Say what the worker is at."""
-        self.words[0] = value
-
-    def leave(self) -> None:
-        """In a process that a task forked: whoever writes here now fails."""
-        self.words.release()
-        self.memory.close()
-
-    def begin(self, run: int, first: int) -> None:
-        """Forget the values: all of them were sent."""
-        self.words[END] = SCRATCH.size
-        self.words[1], self.words[2] = run, first
-
-
-class Pickled:
-    """A value that is no atom, as it will travel."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-
-def kept(memory: mmap.mmap) -> tuple[int, int, list[Any]]:
-    """In the parent, of a worker that died: run, offset of the first value, and the values."""
-    _, run, first, end = SCRATCH.unpack_from(memory, 0)
-    values: list[Any] = []
-    if end > SCRATCH.size:
-        file = BytesIO(memory[SCRATCH.size : end])
-        while file.tell() < end - SCRATCH.size:
-            value = marshal.load(file)
-            values.append(Pickled(value[0]) if type(value) is tuple else value)
-    return run, first, values
-
-
-class Gate:
-    """The one place of this process (L18): its task has it, or an executor captured by it."""
-
-    def __init__(self) -> None:
-        self._holder: Seat | None = None
-        self._queue: deque[tuple[Seat, Callable[[], object]]] = deque()
-        self._lock = threading.Lock()  # held for a few instructions, never for a call
-
-    def seat(self) -> Seat:
-        """A seat for one more task."""
-        return Seat(self)
-
-    def is_held(self, seat: Seat) -> bool:
-        """Whether the seat has the place, and nobody waits for it."""
-        return self._holder is seat and not self._queue
-
-    def enter(self, seat: Seat, wish: int, granted: Callable[[], object]) -> None:
-        """Call ``granted`` when the place is the seat's: at once, or when another leaves it.
-
-        At once as well if the seat has been left since it had this wish.
-        """
-        with self._lock:
-            if seat.wish == wish:
-                if self._holder is not None:
-                    self._queue.append((seat, granted))
-                    return
-                self._holder = seat
-        granted()
-
-    def take(self, seat: Seat) -> bool:
-        """Take the place, if it is free."""
-        with self._lock:
-            free = self._holder is None
-            if free:
-                self._holder = seat
-        return free
-
-    def leave(self, seat: Seat) -> None:
-        """Give the place to whoever has waited longest; a seat without it wants it no more."""
-        with self._lock:
-            seat.wish += 1
-            if self._holder is seat and not self._queue:
-                self._holder = None
-                return
-            if self._holder is seat:
-                told = [self._queue.popleft()]
-                self._holder = told[0][0]
-            else:
-                told = [entry for entry in self._queue if entry[0] is seat]
-                for entry in told:
-                    self._queue.remove(entry)
-        for _, granted in told:
-            granted()
-
-
-class Seat:
-    """What one task has of the place of its process: it has it, waits for it, or neither."""
-
-    __slots__ = ("gate", "wish")
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self.wish = 0  # which of its wishes for the place is the last
-
-    @property
-    def room(self) -> object:
-        """The room of the task, as far as it has one here."""
-        return self.gate
-
-    def enter(self, granted: Callable[[], object]) -> None:
-        """Call ``granted`` when the place is ours."""
-        self.gate.enter(self, self.wish, granted)
-
-    def leave(self) -> None:
-        """Give the place up, or the wish for it."""
-        self.gate.leave(self)
-
-    def wait(self) -> None:
-        """Block until the place is ours."""
-        if self.gate.take(self):
-            return
-        mine: SimpleQueue[None] = SimpleQueue()
-        self.enter(lambda: mine.put(None))
-        mine.get()
 
 
 class Worker:
@@ -396,7 +183,7 @@ class Worker:
 
     def _keep(self, number: int, payload: bytes) -> None:
         try:
-            self._works[number] = Work(*_simple(payload))
+            self._works[number] = Work(*loads_simple(payload))
         except MemoryError:
             self._works[number] = Work("a function", False, NO_ROOM, None)
 
@@ -434,7 +221,7 @@ class Worker:
     def _enqueue_all(self, run: int, payload: bytes) -> None:
         work, index, one_pickle = ITEMS_HEAD.unpack_from(payload)
         data = memoryview(payload)[ITEMS_HEAD.size :]
-        items = _simple(data) if one_pickle else split(data)
+        items = loads_simple(data) if one_pickle else split(data)
         self._add(Bunch(run, self._works[work], index, items, one_pickle))
 
     def _add(self, bunch: Bunch) -> None:
@@ -508,7 +295,7 @@ class Worker:
         assert kind == SETUP
         self._scratch.set_mark(INITIALIZING)
         try:
-            place, self._index, self._backend, voices, data = _simple(payload)
+            place, self._index, self._backend, voices, data = loads_simple(payload)
             sys.argv[:], sys.path[:] = place
             self._speak(voices)
             _buffer_lines()
@@ -590,7 +377,7 @@ class Worker:
         if isinstance(value, Interrupted):
             return INTERRUPTED, seconds, b""
         if not succeeded:
-            return ERROR, seconds, _pickling.dump_error(value, _note(work, index))
+            return ERROR, seconds, _pickling.dump_error(value, note_of(work, index))
         try:
             return VALUE, seconds, self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
@@ -657,7 +444,7 @@ class Worker:
             item: Any = payload
             if isinstance(payload, bytes):
                 item = memoryview(payload)[ITEM_HEAD.size :]
-            return run_task(task, Context(), _load_and_call, (work, item), {}, self._await)
+            return run_task(task, Context(), load_and_call, (work, item), {}, self._await)
         except Interrupted as stop:  # between two lines of ours
             return False, stop, 0.0
         finally:
@@ -780,7 +567,7 @@ class Worker:
             status, data = INTERRUPTED, b""
         else:
             error = presentable(error.with_traceback(_below_ours(error.__traceback__)))
-            note = _note(bunch.work, bunch.index + bunch.offset)
+            note = note_of(bunch.work, bunch.index + bunch.offset)
             status, data = ERROR, _pickling.dump_error(error, note)
         _flush()
         if isinstance(data, bytes):
@@ -812,7 +599,7 @@ class Worker:
             now = perf_counter()
             each, bunch.since = (now - bunch.since) / len(values), now
             one_pickle = _pickling.ATOMS.issuperset(map(type, values))
-            data = _pickling.dumps(values) if one_pickle else joined(map(_data_of, values))
+            data = _pickling.dumps(values) if one_pickle else joined(map(data_of, values))
             _flush()
             self._write(BLOCK, bunch.run, first, BLOCK_HEAD.pack(each, one_pickle), data)
 
@@ -857,87 +644,6 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _spread(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    return fn(*args)
-
-
-class LargeCall:
-    """Arguments in shared memory."""
-
-    __slots__ = ("_inbox", "_payload")
-
-    def __init__(self, inbox: Inbox, payload: bytes) -> None:
-        self._inbox = inbox
-        self._payload = payload
-
-    def load(self) -> Any:
-        """The arguments, with copies of their own of all large buffers."""
-        return self._inbox.loads(memoryview(self._payload)[ITEM_HEAD.size :])
-
-
-def _load_arguments(fn: Callable[..., Any], item: memoryview) -> Any:
-    try:
-        args, kwargs = pickle.loads(item)
-    except Exception as error:
-        raise _cannot_rebuild("arguments", fn.__name__, error) from error
-    return fn(*args, **kwargs)
-
-
-def _load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
-    """Rebuild function and arguments, inside the task: what fails here is the task's."""
-    try:
-        fn = work.load()
-        if work.context is not None:
-            for variable, value in pickle.loads(work.context):
-                variable.set(value)
-        if unary:
-            item = (item,)
-        if type(item) is tuple:
-            args, kwargs = item, {}
-        elif type(item) is LargeCall:
-            args, kwargs = item.load()
-        else:
-            args, kwargs = pickle.loads(item)
-    except Exception as error:
-        raise _cannot_rebuild("function or arguments", work.name, error) from error
-    return fn(*args, **kwargs)
-
-
-def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
-    from unifexec.errors import SerializationError
-
-    return SerializationError(f"{what} of {name!r} cannot be rebuilt in the worker: {error!r}")
-
-
-def _simple(payload: Any) -> Any:
-    """Plain values, written by our own parent."""
-    return pickle.loads(payload)
-
-
-def joined(parts: Iterable[bytes]) -> bytes:
-    """Several pickles as one message."""
-    parts = list(parts)
-    count = len(parts)
-    lengths = struct.pack(f"!I{count}Q", count, *map(len, parts))
-    return b"".join((lengths, *parts))
-
-
-def split(data: memoryview) -> list[memoryview]:
-    """What was `joined`."""
-    (count,) = COUNT.unpack_from(data)
-    lengths = struct.unpack_from(f"!{count}Q", data, COUNT.size)
-    end = COUNT.size + 8 * count
-    return [data[end : (end := end + length)] for length in lengths]
-
-
-def _data_of(value: Any) -> bytes:
-    return value.data if type(value) is Pickled else _pickling.dumps(value)
-
-
-def _note(work: Work, index: int) -> str:
-    return f"raised in a worker process by task {work.name!r} (item {index})"
 
 
 def _below_ours(traceback: TracebackType | None) -> TracebackType | None:

@@ -12,9 +12,9 @@ from itertools import chain
 from types import FunctionType
 
 from unifexec import _pickling
+from unifexec._bunches import joined
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
-from unifexec._worker import joined
 from unifexec.errors import RemoteError, SerializationError
 
 TYPE_CHECKING = False

@@ -18,7 +18,7 @@ import threading
 from collections import OrderedDict, deque
 from time import monotonic
 
-from unifexec import _pickling, _worker
+from unifexec import _bunches, _pickling, _worker
 from unifexec._backends.local import (
     LocalExecutor,
     Room,
@@ -106,8 +106,8 @@ class Child:
         self.inbox = Inbox(self.hand)
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as file:
-            file.truncate(_worker.SCRATCH_SIZE)
-            self._mark = mmap.mmap(file.fileno(), _worker.SCRATCH_SIZE)
+            file.truncate(_bunches.SCRATCH_SIZE)
+            self._mark = mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE)
             with theirs, their_hand:
                 fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
                 self.process = starter.start(fds)
@@ -124,12 +124,12 @@ class Child:
 
     def mark(self) -> int:
         """What it is at; true when it is dead or stopped."""
-        (value,) = _worker.MARK.unpack_from(self._mark, 0)
+        (value,) = _bunches.MARK.unpack_from(self._mark, 0)
         return int(value)
 
     def kept(self) -> tuple[int, int, list[Any]]:
         """Once it is dead: run, offset of the first, and values that it may not have sent."""
-        return _worker.kept(self._mark)
+        return _bunches.kept(self._mark)
 
     # -- the pipe: never blocking, on this side --
 
@@ -447,7 +447,7 @@ class ProcessRoom(Room):
         if one_pickle:
             values = pickle.loads(rest)
         else:
-            parts = _worker.split(rest)
+            parts = _bunches.split(rest)
             try:
                 values = list(map(pickle.loads, parts))
             except BaseException:
@@ -517,7 +517,7 @@ class ProcessRoom(Room):
             batch, index = run.batch.at(offset)
             work: Work = batch.work
             self._send_work(child, work)
-            head = _worker.ITEM_HEAD.pack(work.key, index, limited)
+            head = _bunches.ITEM_HEAD.pack(work.key, index, limited)
             data: Any = self.pack_call(work, item, {}) if type(item) is tuple else item
             if type(data) is Cargo:
                 send_item(self, child, run.number, offset, head, data)
@@ -557,7 +557,7 @@ class ProcessRoom(Room):
     def do_discard(self, run: Run) -> None:
         """Kill the worker, if it is still at this item."""
         child: Child = run.worker.carried
-        child.kill_at(_worker.mark_of(run.number, run.cursor))
+        child.kill_at(_bunches.mark_of(run.number, run.cursor))
 
     def do_stop(self, worker: Worker) -> None:
         """Let it leave when it has done what it has."""
@@ -593,7 +593,7 @@ class ProcessRoom(Room):
             error = _lost(child.pid, exitcode)("its initializer")
             self._handle(self.dispatch.init_failed, worker.number, error)
         else:
-            touched = any(mark == _worker.mark_of(r.number, r.cursor) for r in worker.runs)
+            touched = any(mark == _bunches.mark_of(r.number, r.cursor) for r in worker.runs)
             self._handle(self.dispatch.died, worker.number, touched, _lost(child.pid, exitcode))
 
     def _take_kept(self, child: Child) -> None:
@@ -660,7 +660,7 @@ def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
 
 
 def _rebuilt(value: Any) -> Success[Any] | Failure:
-    if isinstance(value, _worker.Pickled):
+    if isinstance(value, _bunches.Pickled):
         return unpack_value(value.data, 0.0)
     return Success(value)
 

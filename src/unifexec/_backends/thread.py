@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Batch, Run, Worker
     from unifexec._core.task import Task
-    from unifexec._worker import Gate, Seat
+    from unifexec._gate import Gate, Seat
     from unifexec.abc import Traits
 
 

@@ -1,0 +1,252 @@
+"""What a worker process is given to run, and the values it has not sent: see `_worker`.
+
+Functions and arguments as they come, many items as one *bunch*, and the memory that the worker
+shares with its parent. The standard library only: a worker loads it to begin with.
+"""
+
+from __future__ import annotations
+
+import marshal
+import pickle
+import struct
+from functools import partial
+from io import BytesIO
+from time import perf_counter
+
+from unifexec import _pickling
+from unifexec._running import claims
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from unifexec._segments import Inbox
+
+ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, index, limited
+COUNT = struct.Struct("!I")
+MARK = struct.Struct("=Q")
+SCRATCH = struct.Struct("=QQQQ")  # shared memory: the mark, then whose values lie behind it
+END = 3  # the word that tells where the values end
+SCRATCH_SIZE = 1 << 15  # bytes of shared memory: the words, and the values
+OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
+NO_ROOM = b"cunifexec._bunches\nno_room\n(tR."  # a pickle that calls `no_room`
+
+
+def no_room() -> None:
+    """Instead of function or arguments for which this process has no memory."""
+    raise MemoryError("this process has no room for them")
+
+
+def mark_of(run: int, offset: int) -> int:
+    """What a worker writes into shared memory before it touches an item."""
+    return run << OFFSET_BITS | offset + 1
+
+
+class Work:
+    """A function, as it came: rebuilt once if it is lasting, else for every task."""
+
+    __slots__ = ("context", "data", "fn", "lasting", "name")
+
+    def __init__(self, name: str, lasting: bool, data: bytes, context: bytes | None) -> None:
+        self.name = name
+        self.lasting = lasting
+        self.data = data
+        self.context = context
+        self.fn: Callable[..., Any] | None = None
+
+    def load(self) -> Callable[..., Any]:
+        """The function."""
+        if self.fn is not None:
+            return self.fn
+        fn: Callable[..., Any] = pickle.loads(self.data)
+        if self.lasting:
+            self.fn = fn
+        return fn
+
+
+class Bunch:
+    """Items of a map that came together, and the values of those that are done and not sent.
+
+    The main thread runs them; the control thread takes back those that have not started, and
+    sends what is done when it does. Values are appended by the one, and sent under a lock.
+    """
+
+    def __init__(
+        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool
+    ) -> None:
+        self.run = run
+        self.work = work
+        self.index = index
+        self.one_pickle = one_pickle  # items are arguments as they are, else bytes
+        self.unary = one_pickle and len(items[0]) == 1
+        self.todo: Iterator[Any] = claims([arg for (arg,) in items] if self.unary else items)
+        self.offset = 0  # the item that runs
+        self.values: list[Any] = []  # since the last that was not a plain success
+        self.first = 0  # the offset of the first of them
+        self.sent = 0  # so many of them were sent
+        self.since = perf_counter()
+
+    def __len__(self) -> int:
+        """Items before the one that runs; see `CurrentRun`."""
+        return self.offset
+
+    def at(self, offset: int) -> tuple[Work, int]:
+        """What names an item, and its index."""
+        return self.work, self.index + offset
+
+    def call(self) -> Callable[[Any], Any]:
+        """What runs one item."""
+        fn = self.work.fn
+        if fn is None or self.work.context is not None:
+            return partial(load_and_call, self.work, unary=self.unary)
+        if self.unary:
+            return fn
+        return partial(_spread if self.one_pickle else _load_arguments, fn)
+
+    def begin(self) -> None:
+        """All values before this item were sent, or given otherwise."""
+        self.values, self.first, self.sent = [], self.offset, 0
+        self.since = perf_counter()
+
+
+class NoRoomError(Exception):
+    """A value is too large for the room that is left in shared memory."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class UnsendableError(Exception):
+    """A value that cannot be serialised; the text says why."""
+
+
+class Scratch:
+    """The memory that a worker shares with its parent: what it is at, and what it did last.
+
+    The words: the mark; then run, offset of the first value, and end of the values that lie
+    behind them. So values that were not sent yet survive the worker (L22). A value is written
+    before the end is, and the end before the mark of the next item.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self.memory = memory
+        self.words = memoryview(memory)[: SCRATCH.size].cast("Q")
+        self.words[END] = SCRATCH.size
+
+    def set_mark(self, value: int) -> None:
+        """Say what the worker is at."""
+        self.words[0] = value
+
+    def leave(self) -> None:
+        """In a process that a task forked: whoever writes here now fails."""
+        self.words.release()
+        self.memory.close()
+
+    def begin(self, run: int, first: int) -> None:
+        """Forget the values: all of them were sent."""
+        self.words[END] = SCRATCH.size
+        self.words[1], self.words[2] = run, first
+
+
+class Pickled:
+    """A value that is no atom, as it will travel."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+def kept(memory: mmap.mmap) -> tuple[int, int, list[Any]]:
+    """In the parent, of a worker that died: run, offset of the first value, and the values."""
+    _, run, first, end = SCRATCH.unpack_from(memory, 0)
+    values: list[Any] = []
+    if end > SCRATCH.size:
+        file = BytesIO(memory[SCRATCH.size : end])
+        while file.tell() < end - SCRATCH.size:
+            value = marshal.load(file)
+            values.append(Pickled(value[0]) if type(value) is tuple else value)
+    return run, first, values
+
+
+def _spread(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    return fn(*args)
+
+
+class LargeCall:
+    """Arguments in shared memory."""
+
+    __slots__ = ("_inbox", "_payload")
+
+    def __init__(self, inbox: Inbox, payload: bytes) -> None:
+        self._inbox = inbox
+        self._payload = payload
+
+    def load(self) -> Any:
+        """The arguments, with copies of their own of all large buffers."""
+        return self._inbox.loads(memoryview(self._payload)[ITEM_HEAD.size :])
+
+
+def _load_arguments(fn: Callable[..., Any], item: memoryview) -> Any:
+    try:
+        args, kwargs = pickle.loads(item)
+    except Exception as error:
+        raise _cannot_rebuild("arguments", fn.__name__, error) from error
+    return fn(*args, **kwargs)
+
+
+def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
+    """Rebuild function and arguments, inside the task: what fails here is the task's."""
+    try:
+        fn = work.load()
+        if work.context is not None:
+            for variable, value in pickle.loads(work.context):
+                variable.set(value)
+        if unary:
+            item = (item,)
+        if type(item) is tuple:
+            args, kwargs = item, {}
+        elif type(item) is LargeCall:
+            args, kwargs = item.load()
+        else:
+            args, kwargs = pickle.loads(item)
+    except Exception as error:
+        raise _cannot_rebuild("function or arguments", work.name, error) from error
+    return fn(*args, **kwargs)
+
+
+def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
+    from unifexec.errors import SerializationError
+
+    return SerializationError(f"{what} of {name!r} cannot be rebuilt in the worker: {error!r}")
+
+
+def loads_simple(payload: Any) -> Any:
+    """Plain values, written by our own parent."""
+    return pickle.loads(payload)
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """Several pickles as one message."""
+    parts = list(parts)
+    count = len(parts)
+    lengths = struct.pack(f"!I{count}Q", count, *map(len, parts))
+    return b"".join((lengths, *parts))
+
+
+def split(data: memoryview) -> list[memoryview]:
+    """What was `joined`."""
+    (count,) = COUNT.unpack_from(data)
+    lengths = struct.unpack_from(f"!{count}Q", data, COUNT.size)
+    end = COUNT.size + 8 * count
+    return [data[end : (end := end + length)] for length in lengths]
+
+
+def data_of(value: Any) -> bytes:
+    return value.data if type(value) is Pickled else _pickling.dumps(value)
+
+
+def note_of(work: Work, index: int) -> str:
+    return f"raised in a worker process by task {work.name!r} (item {index})"
