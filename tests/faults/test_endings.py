@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from unifexec import ProcessExecutor
+from unifexec import ExecutorClosedError, ProcessExecutor, create_executor
 
 from . import jobs
 from .programs import Program, run, wait_for
@@ -468,3 +469,14 @@ def test_L23_a_forked_child_does_not_keep_workers_alive() -> None:
         program.process.wait(5)
         assert workers
         assert wait_for(lambda: len(program.left_behind()) <= 1, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L21_a_submit_that_is_overtaken_by_the_close(kind: str) -> None:
+    """It was let in, and all was closed before it came to the core: it is refused, not lost."""
+    executor = create_executor(kind, max_workers=1)
+    assert executor.submit(pow, 2, 3).result(20) == 8
+    executor.shutdown()
+    executor._room.check_open = lambda: None  # what the verb saw a moment ago
+    for task in (executor.submit(pow, 2, 3), executor.submit(threading.Lock)):
+        assert isinstance(task.exception(5), ExecutorClosedError)

@@ -392,14 +392,20 @@ class Room:
 
         If all places are taken it can wait: who gives one up decides next, and looks here.
         For that is decided too: either we see a free place, or it sees the batch.
+        If all was closed since the verb looked, nobody decides any more, and we do: the
+        core refuses it. Who closes looks once more after saying so (`serve`).
         """
         self._incoming.append(batch)
         if self.dispatch.active < self.dispatch.limits.max_workers:
             self.ring()
+        if self.closed:
+            self.serve()
 
     def fail_batch(self, batch: Batch, error: BaseException) -> None:
         """Accept a batch of one that fails before it is sent."""
         self.post(self.dispatch.fail, batch, error)
+        if self.closed:
+            self.serve()
 
     def map_opened(self, run: MapRun) -> None:
         """A map begins; it lives here until all of it is submitted."""
