@@ -218,13 +218,20 @@ def test_L22_a_task_that_closes_its_workers_pipe(executor: ProcessExecutor) -> N
     assert executor.submit(jobs.square, 2).result(20) == 4
 
 
-def test_L03_a_task_that_forks_is_answered_once() -> None:
-    """Both processes return from the task; the worker's answer counts, and moves nobody else's."""
+def test_L03_a_task_that_forks_is_answered_once(tmp_path: Path) -> None:
+    """Both processes return from the task; the worker's answer counts, and moves nobody else's.
+
+    The copy runs none of those behind it.
+    """
+    folder = str(tmp_path)
     with ProcessExecutor(1) as executor:
         for forking in range(2, 8):
-            results = executor.map(jobs.fork_and_return, range(10), [forking] * 10, chunksize=10)
+            columns = range(10), [forking] * 10, [folder] * 10
+            results = executor.map(jobs.fork_and_return, *columns, chunksize=10)
             assert list(results) == [x * x for x in range(10)]
-        assert executor.submit(jobs.fork_and_return, 3, 3).result(20) == 9
+        assert executor.submit(jobs.fork_and_return, 3, 3, folder).result(20) == 9
+        executor.submit(jobs.wait_for_children).result(20)
+    assert [(tmp_path / str(x)).read_text() for x in (0, 5, 9)] == ["x" * 6] * 3
 
 
 def test_L22_a_task_that_breaks_standard_output() -> None:
