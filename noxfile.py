@@ -31,6 +31,8 @@ IS_INSTALLED = (
     "assert (home / 'py.typed').exists()"
 )
 
+SIDE_BY_SIDE = "--numprocesses=2"  # half of the tests' time is waiting
+
 ran: dict[str, str] = {}  # which of PYTHONS ran the tests, and what they call themselves
 passed: set[str] = set()
 
@@ -80,7 +82,7 @@ def tests(session: nox.Session) -> None:
     session.install(".", "--group", "tests")
     python = str(session.python)
     ran[python] = tell_version(session)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", SIDE_BY_SIDE, *session.posargs)
     passed.add(python)
 
 

@@ -129,7 +129,7 @@ def test_L12_what_a_worker_has_no_memory_for() -> None:
         with pytest.raises(MemoryError):
             executor.submit(bytes, len(data)).result(20)
         with pytest.raises(SerializationError, match="MemoryError"):
-            executor.submit(str.ljust, "", 80_000_000).result(20)  # one of it, not two
+            executor.submit(str.ljust, "", 60_000_000).result(20)  # one of it, not two
         assert executor.submit(os.getpid).result(20) == pid
 
 
