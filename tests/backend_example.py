@@ -117,12 +117,12 @@ class FreshRoom(Room):
             self.post(self.dispatch.ready, worker.number)
 
     def _travel(self, run: Run) -> None:
-        work = run.batch.work
+        fn, context = run.batch.work, run.batch.context
         args, kwargs = both(run.batch.items[0])
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
         succeeded, value, seconds = run.carried.lane.run(
-            run.carried.task, work.context.copy(), work.fn, args, kwargs
+            run.carried.task, context.copy(), fn, args, kwargs
         )
         outcome: Any = Success(value) if succeeded else Failure(value)
         outcome.seconds = seconds

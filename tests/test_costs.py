@@ -6,6 +6,7 @@ A lost optimisation fails here, on any machine, however busy.
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -128,6 +129,25 @@ def test_a_task_that_nobody_waits_for_by_the_standard_library_has_no_condition()
         task.result()
         made = [value for value in vars(task).values() if isinstance(value, threading.Condition)]
         assert made == []
+
+
+def test_a_task_that_waits_is_few_objects() -> None:
+    """The garbage collector looks at each of them, and there may be very many tasks."""
+    go = threading.Event()
+    with ThreadExecutor(1) as executor:
+        executor.submit(go.wait)
+        executor.submit(nothing)
+        gc.collect()
+        gc.disable()
+        try:
+            before = len(gc.get_objects())
+            tasks = [executor.submit(nothing) for _ in range(MANY)]
+            made = len(gc.get_objects()) - before
+        finally:
+            gc.enable()
+            go.set()
+        tasks[-1].result()
+    assert made < 3.2 * MANY
 
 
 def test_bundles_are_only_for_what_waits() -> None:

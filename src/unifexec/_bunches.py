@@ -69,6 +69,8 @@ class Work:
 class Bunch:
     """Items of a map that came together, and the values of those that are done and not sent.
 
+    Or single tasks: then each has a function of its own, and is timed by itself.
+
     The main thread runs them; the control thread takes back those that have not started, and
     sends what is done when it does. Values are appended by the one, and sent under a lock.
     """
@@ -77,8 +79,8 @@ class Bunch:
         self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool
     ) -> None:
         self.run = run
-        self.work = work
         self.index = index
+        self._work = work
         self.one_pickle = one_pickle  # items are arguments as they are, else bytes
         self.unary = one_pickle and len(items[0]) == 1
         self.todo: Iterator[Any] = claims([arg for (arg,) in items] if self.unary else items)
@@ -86,6 +88,7 @@ class Bunch:
         self.values: list[Any] = []  # since the last that was not a plain success
         self.first = 0  # the offset of the first of them
         self.sent = 0  # so many of them were sent
+        self.seconds: list[float] | None = None  # of single tasks, as `values`
         self.since = perf_counter()
 
     def __len__(self) -> int:
@@ -94,13 +97,13 @@ class Bunch:
 
     def at(self, offset: int) -> tuple[Work, int]:
         """What names an item, and its index."""
-        return self.work, self.index + offset
+        return self._work, self.index + offset
 
     def call(self) -> Callable[[Any], Any]:
         """What runs one item."""
-        fn = self.work.fn
-        if fn is None or self.work.context is not None:
-            return partial(load_and_call, self.work, unary=self.unary)
+        fn = self._work.fn
+        if fn is None or self._work.context is not None:
+            return partial(load_and_call, self._work, unary=self.unary)
         if self.unary:
             return fn
         return partial(_spread if self.one_pickle else _load_arguments, fn)
@@ -109,6 +112,52 @@ class Bunch:
         """All values before this item were sent, or given otherwise."""
         self.values, self.first, self.sent = [], self.offset, 0
         self.since = perf_counter()
+
+    def waited(self, seconds: float) -> None:
+        """The item that runs turned out to be a coroutine, which took so long."""
+
+    def seconds_of_last(self) -> float:
+        """How long the item took that is over now, about."""
+        return (perf_counter() - self.since) / (self.offset + 1 - self.first - self.sent)
+
+
+class TaskBunch(Bunch):
+    """Single tasks that came together."""
+
+    seconds: list[float]
+
+    def __init__(self, run: int, works: list[Work], items: list[Any]) -> None:
+        super().__init__(run, works[0], 0, list(zip(works, items, strict=True)), False)
+        self._works = works
+        self.seconds = []
+
+    def at(self, offset: int) -> tuple[Work, int]:
+        """Each has its own."""
+        return self._works[offset], 0
+
+    def call(self) -> Callable[[Any], Any]:
+        """What runs one, and times it."""
+        return self._call
+
+    def _call(self, item: tuple[Work, Any]) -> Any:
+        began = perf_counter()
+        try:
+            return load_and_call(*item)
+        finally:
+            self.seconds.append(perf_counter() - began)
+
+    def begin(self) -> None:
+        """All values before this task were sent, or given otherwise."""
+        super().begin()
+        self.seconds = []
+
+    def waited(self, seconds: float) -> None:
+        """The task that runs turned out to be a coroutine, which took so long."""
+        self.seconds[-1] += seconds
+
+    def seconds_of_last(self) -> float:
+        """How long the task took that is over now."""
+        return self.seconds[-1] if self.seconds else 0.0
 
 
 class NoRoomError(Exception):

@@ -37,6 +37,7 @@ from unifexec._bunches import (
     NoRoomError,
     Pickled,
     Scratch,
+    TaskBunch,
     UnsendableError,
     Work,
     data_of,
@@ -72,12 +73,13 @@ HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, 
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
 ITEMS_HEAD = struct.Struct("!QI?")  # in front of ITEMS: work, index of the first, as one pickle
 BLOCK_HEAD = struct.Struct("!d?")  # in front of BLOCK: seconds each, as one pickle
+TASKS_HEAD = struct.Struct("!I?")  # in front of TASKS_BLOCK: how many, as one pickle; then seconds
 FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
 
 # from the parent
-SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS = range(9)
+SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS, TASKS = range(10)
 # from the worker
-READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
+READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK, TASKS_BLOCK = range(10, 18)
 # what is large (`_segments`): from either side, from the parent, from the worker
 SEGMENT, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 25)
 # status of an answer
@@ -146,6 +148,8 @@ class Worker:
             self._enqueue(number, offset, payload)
         elif kind == ITEMS:
             self._enqueue_all(number, payload)
+        elif kind == TASKS:
+            self._enqueue_tasks(number, offset, payload)
         elif kind == WORK:
             self._keep(number, payload)
         elif kind == DROP:
@@ -177,6 +181,9 @@ class Worker:
         elif kind == ITEMS:
             key, index, _ = ITEMS_HEAD.unpack(head)
             self._add(Bunch(number, self._works[key], index, [NO_ROOM] * offset, False))
+        elif kind == TASKS:
+            works = [Work("a task", False, NO_ROOM, None)] * offset
+            self._add(TaskBunch(number, works, [NO_ROOM] * offset))
         elif kind == WORK:
             self._works[number] = Work("a function", False, NO_ROOM, None)
         return True
@@ -223,6 +230,13 @@ class Worker:
         data = memoryview(payload)[ITEMS_HEAD.size :]
         items = loads_simple(data) if one_pickle else split(data)
         self._add(Bunch(run, self._works[work], index, items, one_pickle))
+
+    def _enqueue_tasks(self, run: int, count: int, payload: bytes) -> None:
+        head = struct.Struct(f"!?{count}Q")
+        one_pickle, *keys = head.unpack_from(payload)
+        works = [self._works[key] for key in keys]
+        data = memoryview(payload)[head.size :]
+        self._add(TaskBunch(run, works, loads_simple(data) if one_pickle else split(data)))
 
     def _add(self, bunch: Bunch) -> None:
         self._bunches[bunch.run] = bunch
@@ -538,16 +552,19 @@ class Worker:
         """A value as it is kept and sent, if it is not one of those that need no look."""
         if is_awaitable(value):
             context.run(current.set, task.now())
+            began = perf_counter()
             try:
                 value = self._await(value, context)
             finally:
                 self._job = None
+                bunch.waited(perf_counter() - began)
         if type(value) in _pickling.ATOMS:
             return value
         try:
             data = self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
-            text = _pickling.explain(f"the result of {bunch.work.name!r}", value, error)
+            name = bunch.at(bunch.offset)[0].name
+            text = _pickling.explain(f"the result of {name!r}", value, error)
             raise UnsendableError(text) from None
         if type(data) is bytes:
             return Pickled(data)
@@ -556,7 +573,7 @@ class Worker:
     def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
         """An item is over that is no small success: what was done before it goes first."""
         self._interruptible = False
-        seconds = (perf_counter() - bunch.since) / (bunch.offset + 1 - bunch.first - bunch.sent)
+        seconds = bunch.seconds_of_last()
         self._send_values(bunch)
         self._begin(bunch)
         if isinstance(error, NoRoomError):
@@ -567,7 +584,7 @@ class Worker:
             status, data = INTERRUPTED, b""
         else:
             error = presentable(error.with_traceback(_below_ours(error.__traceback__)))
-            note = note_of(bunch.work, bunch.index + bunch.offset)
+            note = note_of(*bunch.at(bunch.offset))
             status, data = ERROR, _pickling.dump_error(error, note)
         _flush()
         if isinstance(data, bytes):
@@ -601,7 +618,14 @@ class Worker:
             one_pickle = _pickling.ATOMS.issuperset(map(type, values))
             data = _pickling.dumps(values) if one_pickle else joined(map(data_of, values))
             _flush()
-            self._write(BLOCK, bunch.run, first, BLOCK_HEAD.pack(each, one_pickle), data)
+            if bunch.seconds is None:
+                head = BLOCK_HEAD.pack(each, one_pickle)
+                self._write(BLOCK, bunch.run, first, head, data)
+            else:
+                seconds = bunch.seconds[first - bunch.first :][: len(values)]
+                head = TASKS_HEAD.pack(len(values), one_pickle)
+                times = struct.pack(f"!{len(values)}d", *seconds)
+                self._write(TASKS_BLOCK, bunch.run, first, head, times, data)
 
     # -- both --
 

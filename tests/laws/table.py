@@ -56,7 +56,7 @@ ROWS = [
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1:\n                self.abort()\n", ""),
     Row("L18", f"{SUITE}::TestThread::test_L18_nested_submits", "_core/dispatch.py", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
     Row("L18", f"{NESTING}::test_L18_a_captured_executor_stays_in_the_worker", "_backends/create.py", "    if kind != \"process\":\n", "    if True:\n"),
-    Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/local.py", "        return Work(fn, options, copy_context())", "        return Work(fn, options, __import__('contextvars').Context())"),
+    Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/local.py", "        return fn, copy_context()\n", "        return fn, __import__('contextvars').Context()\n"),
     Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/local.py", "            self._room.request_close(cancel=True, abort=True)\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/local.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),

@@ -423,10 +423,12 @@ class DispatchMachine(RuleBasedStateMachine):
         for index in indexes:
             self.new_item(sink, index, opts, plain)
         values = [self.items[sink, index].value for index in indexes]
-        batch = self.core_module.Batch(
-            sink, None, values, opts, sink.name, first,
-            single=not of_a_map, plain=of_a_map and sink.blocks, loose=of_a_map and sink.loose,
-        )  # fmt: skip
+        if of_a_map:
+            batch = self.core_module.Batch(
+                sink, None, values, opts, sink.name, first, plain=sink.blocks, loose=sink.loose
+            )
+        else:
+            batch = self.core_module.Single(sink, None, *values, opts)
         self.accepted += 1
         self.post("submit", batch)
 

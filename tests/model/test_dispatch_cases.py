@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from unifexec import TaskCancelledError, TimeLimitError, WorkerLostError
-from unifexec._core.dispatch import Batch, Dispatch, Limits, Run
+from unifexec._core.dispatch import Batch, Dispatch, Limits, Run, Single
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
 
@@ -192,7 +192,7 @@ def test_L02_a_bundle_comes_back_in_order() -> None:
     story.core._bundle_size = lambda: 4  # type: ignore[method-assign]
     tasks = [FakeTask(number) for number in range(6)]
     for task in tasks:
-        story.tell("submit", Batch(task, None, [None], OPTIONS, task.name, single=True))
+        story.tell("submit", Single(task, None, None, OPTIONS))
     story.tell("answered", story.runs[0].number, [Success(0)])
     assert [part.sink for part in story.runs[1].batch.parts()] == tasks[1:5]
     story.tell("withdrawn", story.runs[1].number, 2)
@@ -205,7 +205,7 @@ def test_L15_an_abort_in_a_bundle_stops_its_own_task() -> None:
     story.core._bundle_size = lambda: 4  # type: ignore[method-assign]
     tasks = [FakeTask(number) for number in range(4)]
     for task in tasks:
-        story.tell("submit", Batch(task, None, [None], OPTIONS, task.name, single=True))
+        story.tell("submit", Single(task, None, None, OPTIONS))
     story.tell("answered", story.runs[0].number, [Success(0)])
     story.tell("abort", tasks[2])
     assert story.said[-1] == "withdraw"

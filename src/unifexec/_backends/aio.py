@@ -11,7 +11,7 @@ from time import perf_counter
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Room, Setup, Work, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Room, Setup, both, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -85,19 +85,19 @@ class Call(Job, CurrentTask):
     And what the task knows of itself, in one, for there are very many.
     """
 
-    __slots__ = ("_start", "_trip", "_unawaited", "_work", "handle", "lane", "on_loop")
+    __slots__ = ("_batch", "_start", "_trip", "_unawaited", "handle", "lane", "on_loop")
 
     def __init__(self, trip: Trip) -> None:
         batch, self.index = trip.batch.at(trip.offset)  # single tasks each have work of their own
         self.name = batch.name
-        self._work: Work = batch.work
+        self._batch = batch
         self.worker = trip.worker
         self.stop_requested = False
         self._place = trip
         self._waits = 0
         self.handle = None
         self.lane: Lane | None = None
-        self.on_loop = trip.home.awaits(batch.work)  # a job, or with the carrier's next step
+        self.on_loop = trip.home.awaits(batch)  # a job, or with the carrier's next step
         self._start = 0.0
         self._trip = trip
         self._unawaited: Unawaited | None = None
@@ -108,7 +108,8 @@ class Call(Job, CurrentTask):
         """A copy for it alone; what a plain function returned is awaited in that function's."""
         if self._unawaited is not None:
             return self._unawaited.context
-        return self._work.context.copy()
+        copy: Context = self._batch.context.copy()
+        return copy
 
     def begin(self) -> Awaitable[Any]:
         """Call the coroutine function."""
@@ -118,7 +119,7 @@ class Call(Job, CurrentTask):
             return self._unawaited.awaitable
         trip = self._trip
         args, kwargs = both(trip.batch.items[trip.offset])
-        made: Awaitable[Any] = self._work.fn(*args, **kwargs)
+        made: Awaitable[Any] = self._batch.work(*args, **kwargs)
         return made
 
     def ended(self, succeeded: bool, value: Any) -> None:
@@ -132,7 +133,7 @@ class Call(Job, CurrentTask):
         """Call it; on a lane."""
         trip = self._trip
         args, kwargs = both(trip.batch.items[trip.offset])
-        return run_task(self, self.context(), self._work.fn, args, kwargs, Unawaited)
+        return run_task(self, self.context(), self._batch.work, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:
         """The function returned, after so long, what the job is to await."""
@@ -192,7 +193,8 @@ class AsyncRoom(Room):
         self._loop_ident: int | None = None
         self._jobs: Jobs
         self._starting: deque[Trip] = deque()  # jobs that the carrier starts with its next step
-        self._work: Any = None  # whose function was looked at last, and
+        self._named: Context | None = None  # the context that was told of the loop last
+        self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
         self._set_up_done = False
         self._idle_lanes: list[Lane] = []
@@ -301,11 +303,13 @@ class AsyncRoom(Room):
         run.carried = trip = Trip(self, run)
         self._start(trip)
 
-    def awaits(self, work: Work) -> bool:
+    def awaits(self, batch: Batch) -> bool:
         """Whether its function is a coroutine function; looked at once for items of a map."""
-        if work is not self._work:
-            self._work, self._awaits = work, is_coroutine_function(work.fn)
-            self._jobs.name_the_loop(work.context)
+        if batch.context is not self._named:
+            self._named = batch.context
+            self._jobs.name_the_loop(batch.context)
+        if batch.work is not self._seen:
+            self._seen, self._awaits = batch.work, is_coroutine_function(batch.work)
         return self._awaits
 
     def _start(self, trip: Trip) -> None:

@@ -58,7 +58,6 @@ from unifexec.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Context
     from types import FrameType, TracebackType
     from typing import Any, Self
 
@@ -69,17 +68,6 @@ if TYPE_CHECKING:
 
 
 LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
-
-
-class Work:
-    """What is the same for all items of a batch: the function, its options, its context."""
-
-    __slots__ = ("context", "fn", "options")
-
-    def __init__(self, fn: Callable[..., Any], options: Options, context: Context) -> None:
-        self.fn = fn
-        self.options = options
-        self.context = context
 
 
 class Call:
@@ -160,15 +148,16 @@ class Room:
 
     traits: Traits
     name = "unifexec"
-    eager = True
-    batches = True
+    eager = True  # work starts before a result is asked for
+    batches = True  # items, and tasks, may travel together
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         self.max_workers: int = limits.max_workers
         self.setup = setup
-        self.dispatch: Dispatch = Dispatch(limits)
+        self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches)
         self.closing: bool = False  # the verbs accept nothing more
         self.closed: bool = False  # nothing is left
+        self.refuses: bool = False  # for whatever reason: `check_open` would raise
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
         self._maps: dict[MapRun, None] = {}  # those that may still pull
@@ -321,6 +310,7 @@ class Room:
 
     def do_broken(self, error: BaseException) -> None:
         """The initializer failed: the verbs say so from now on (`check_open`)."""
+        self.refuses = True
 
     def do_closed(self) -> None:
         """Nothing is left."""
@@ -361,11 +351,6 @@ class Room:
 
     def check_open(self) -> None:
         """Raise if tasks are not accepted any more."""
-        closed = self.closing or _exiting or self.dispatch.broken is not None
-        if closed or self._forks != _wait.forks():
-            self._say_why_not()
-
-    def _say_why_not(self) -> None:
         self.check_alive()
         if self.closing:
             raise ExecutorClosedError("the executor was shut down: it accepts no more tasks")
@@ -375,13 +360,19 @@ class Room:
         if broken is not None:
             raise InitializerError(f"no worker could be set up: {broken!r}") from broken
 
-    def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> tuple[Any, Any]:
         """Threads, loops and the caller itself share memory: the function as it is."""
-        return Work(fn, options, copy_context())
+        return fn, copy_context()
 
-    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The arguments as they are: a tuple, or both kinds."""
-        return Call(args, kwargs) if kwargs else args
+    def pack(
+        self,
+        fn: Callable[..., Any],
+        options: Options,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Any, Any, Any]:
+        """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
+        return fn, copy_context(), Call(args, kwargs) if kwargs else args
 
     def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""
@@ -461,7 +452,7 @@ class Room:
 
         ``pull``: maps whose whole input was asked for will be pulled on, by `finish_maps`.
         """
-        self.closing = True
+        self.closing = self.refuses = True
         for run in list(self._maps):
             if run.started or cancel or abort:
                 run.stop()
@@ -515,6 +506,7 @@ class Room:
 
     def forget_in_fork(self) -> None:
         """In a forked child of ours: let go of what is the parent's."""
+        self.refuses = True
 
     def watch(self, watcher: Callable[[], object]) -> None:
         """Call ``watcher`` when the room has closed."""
@@ -740,6 +732,8 @@ def _close_all() -> None:
     except KeyboardInterrupt:
         _finish(rooms, True)
     _exiting = True
+    for room in _rooms:
+        room.refuses = True
     callbacks.flush()
 
 

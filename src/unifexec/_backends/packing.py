@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import sys
 from itertools import chain
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 
 from unifexec import _pickling
 from unifexec._bunches import joined
@@ -43,7 +43,7 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
 
 def is_reference(fn: Any) -> bool:
     """Whether a function travels as its name, which a worker can import: always the same bytes."""
-    if not isinstance(fn, FunctionType) or fn.__module__ == "__main__":
+    if not isinstance(fn, (FunctionType, BuiltinFunctionType)) or fn.__module__ == "__main__":
         return False
     module = sys.modules.get(fn.__module__)
     return getattr(module, fn.__qualname__, None) is fn
@@ -115,6 +115,15 @@ def are_atoms(inputs: list[tuple[Any, ...]]) -> bool:
         return True
     sizes = (len(arg) for args in inputs for arg in args if type(arg) in SIZED)
     return max(sizes) < _pickling.LARGE
+
+
+def are_small_atoms(args: tuple[Any, ...]) -> bool:
+    """As `are_atoms`, of one call."""
+    for arg in args:
+        kind = type(arg)
+        if kind not in _pickling.ATOMS or (kind in SIZED and len(arg) >= _pickling.LARGE):
+            return False
+    return True
 
 
 def pack_bunch(items: list[Any]) -> tuple[bool, bytes] | None:

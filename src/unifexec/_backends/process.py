@@ -12,6 +12,7 @@ import pickle
 import selectors
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from unifexec._backends.local import (
 )
 from unifexec._backends.packing import (
     are_atoms,
+    are_small_atoms,
     is_reference,
     pack_bunch,
     pack_function,
@@ -309,8 +311,12 @@ class ProcessRoom(Room):
 
     # -- what the verbs ask: snapshots (L12b) --
 
-    def pack_work(self, fn: Callable[..., Any], options: Options) -> Work:
-        """The function and the named context as bytes; the same bytes get the same number."""
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> tuple[Work, None]:
+        """The function and the named context as bytes."""
+        return self._work_of(fn, options), None
+
+    def _work_of(self, fn: Callable[..., Any], options: Options) -> Work:
+        """The same bytes get the same number."""
         known = self._references.get((fn, options)) if is_reference(fn) else None
         if known is not None:
             return known
@@ -334,8 +340,21 @@ class ProcessRoom(Room):
                 self._works.popitem(last=False)
             return key
 
+    def pack(
+        self,
+        fn: Callable[..., Any],
+        options: Options,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Work, None, tuple[Any, ...] | bytes | Cargo]:
+        """As `pack_work`, with the arguments: as in `pack_items`."""
+        work = self._work_of(fn, options)
+        if not kwargs and are_small_atoms(args):
+            return work, None, args
+        return work, None, self.pack_call(work, args, kwargs)
+
     def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Cargo:
-        """The arguments as bytes, or in shared memory."""
+        """The arguments of a call as bytes, or in shared memory."""
         return pack_call(self._segments, work.name, args, kwargs)
 
     def retire(self, token: int) -> None:
@@ -415,6 +434,8 @@ class ProcessRoom(Room):
     ) -> None:
         if kind == _worker.BLOCK:
             self._take_block(number, data)
+        elif kind == _worker.TASKS_BLOCK:
+            self._take_tasks(number, data)
         elif kind == _worker.DONE:
             self._handle(self.dispatch.answered, number, [_outcome(data)])
         elif kind == _worker.STARTED:
@@ -443,18 +464,26 @@ class ProcessRoom(Room):
     def _take_block(self, number: int, data: bytes | memoryview) -> None:
         """Values of items of a run, in order; one that cannot be rebuilt fails its own task."""
         seconds, one_pickle = _worker.BLOCK_HEAD.unpack_from(data)
-        rest = memoryview(data)[_worker.BLOCK_HEAD.size :]
-        if one_pickle:
-            values = pickle.loads(rest)
+        parts = memoryview(data)[_worker.BLOCK_HEAD.size :]
+        try:
+            values = _values(parts, one_pickle)
+        except BaseException:
+            outcomes = [unpack_value(part, seconds) for part in _bunches.split(parts)]
+            self._handle(self.dispatch.answered, number, outcomes)
         else:
-            parts = _bunches.split(rest)
-            try:
-                values = list(map(pickle.loads, parts))
-            except BaseException:
-                values = [unpack_value(part, seconds) for part in parts]
-                self._handle(self.dispatch.answered, number, values)
-                return
-        self._handle(self.dispatch.answered_block, number, values, seconds)
+            self._handle(self.dispatch.answered_block, number, values, seconds)
+
+    def _take_tasks(self, number: int, data: bytes | memoryview) -> None:
+        """As `_take_block`, of single tasks, each with its own time."""
+        count, one_pickle = _worker.TASKS_HEAD.unpack_from(data)
+        rest = memoryview(data)[_worker.TASKS_HEAD.size :]
+        seconds, parts = struct.unpack_from(f"!{count}d", rest), rest[8 * count :]
+        answers: list[Any]
+        try:
+            answers = list(zip(_values(parts, one_pickle), seconds, strict=True))
+        except BaseException:
+            answers = list(map(_answer, _bunches.split(parts), seconds))
+        self._handle(self.dispatch.answered_tasks, number, answers)
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
         child.put(kind, number, offset, *payload)
@@ -502,14 +531,38 @@ class ProcessRoom(Room):
         if monotonic() - self._voices_seen > VOICES_SECONDS:
             self._look_at_voices()
         limited = run.batch.options.time_limit is not None
-        bunch = pack_bunch(run.batch.items) if run.batch.plain and not limited else None
-        if bunch is not None:
-            self._send_work(child, run.batch.work)
-            head = _worker.ITEMS_HEAD.pack(run.batch.work.key, run.batch.first, bunch[0])
-            child.put(_worker.ITEMS, run.number, len(run.batch), head, bunch[1])
-        else:
+        if limited or not (self._put_bunch(child, run) or self._put_tasks(child, run)):
             self._put_items(child, run, limited)
         self._flush(child)
+
+    def _put_bunch(self, child: Child, run: Run) -> bool:
+        """Items of a map as one message, if that is worth it."""
+        batch = run.batch
+        bunch = pack_bunch(batch.items) if batch.plain else None
+        if bunch is None:
+            return False
+        self._send_work(child, batch.work)
+        head = _worker.ITEMS_HEAD.pack(batch.work.key, batch.first, bunch[0])
+        child.put(_worker.ITEMS, run.number, len(batch), head, bunch[1])
+        return True
+
+    def _put_tasks(self, child: Child, run: Run) -> bool:
+        """Single tasks as one message, if that is worth it."""
+        works = [member.work for member in run.batch.parts()]
+        different = dict.fromkeys(works)
+        if not len(works) > 1 or len(different) > KNOWN_WORKS:
+            return False
+        items = run.batch.items
+        if len(set(map(type, items))) > 1:
+            items = [_data_of(item) for item in items]
+        bunch = pack_bunch(items)
+        if bunch is None:
+            return False
+        for work in different:
+            self._send_work(child, work)
+        keys = struct.pack(f"!?{len(works)}Q", bunch[0], *[work.key for work in works])
+        child.put(_worker.TASKS, run.number, len(works), keys, bunch[1])
+        return True
 
     def _put_items(self, child: Child, run: Run, limited: bool) -> None:
         """Each as a message of its own."""
@@ -518,7 +571,7 @@ class ProcessRoom(Room):
             work: Work = batch.work
             self._send_work(child, work)
             head = _bunches.ITEM_HEAD.pack(work.key, index, limited)
-            data: Any = self.pack_call(work, item, {}) if type(item) is tuple else item
+            data: Any = _data_of(item)
             if type(data) is Cargo:
                 send_item(self, child, run.number, offset, head, data)
             else:
@@ -612,6 +665,7 @@ class ProcessRoom(Room):
 
     def forget_in_fork(self) -> None:
         """In a forked child of ours: let go of the parent's workers."""
+        super().forget_in_fork()
         for child in self._children.values():
             child.forget_in_fork()
         self._starter.forget_in_fork()
@@ -644,6 +698,25 @@ def _readable(sock: socket.socket) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
+
+
+def _data_of(item: Any) -> Any:
+    """A call as bytes, unless it is a cargo."""
+    return _pickling.dumps((item, {})) if type(item) is tuple else item
+
+
+def _values(parts: memoryview, one_pickle: bool) -> list[Any]:
+    """Values of a block."""
+    if one_pickle:
+        values: list[Any] = pickle.loads(parts)
+        return values
+    return list(map(pickle.loads, _bunches.split(parts)))
+
+
+def _answer(data: memoryview, seconds: float) -> Any:
+    """As `unpack_value`, in the form of `Dispatch.answered_tasks`."""
+    outcome = unpack_value(data, seconds)
+    return (outcome.value, seconds) if isinstance(outcome, Success) else outcome
 
 
 def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:

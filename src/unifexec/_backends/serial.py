@@ -10,10 +10,11 @@ import pickle
 import threading
 import warnings
 from _queue import Empty, SimpleQueue
+from contextvars import copy_context
 from time import monotonic
 
 from unifexec import _pickling
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, Work, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -23,7 +24,6 @@ from unifexec._backends.packing import (
 )
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._core.verbs import name_of
 from unifexec._running import CurrentTask, Interrupted, run_task
 from unifexec.errors import SerializationError
 from unifexec.share import collecting
@@ -118,14 +118,13 @@ class Stay:
                 raise Interrupted
 
 
-class PortableWork(Work):
-    """As `Work`, with the function as bytes: each task rebuilds it, unless it is lasting."""
+class PortableFunction:
+    """A function as bytes: each task rebuilds it, unless it is lasting."""
 
-    __slots__ = ("data", "lasting", "rebuilt")
+    __slots__ = ("data", "lasting", "name", "rebuilt")
 
-    def __init__(self, work: Work) -> None:
-        super().__init__(work.fn, work.options, work.context)
-        _, self.lasting, self.data, _ = pack_function(work.fn, work.options)
+    def __init__(self, fn: Callable[..., Any], options: Options) -> None:
+        self.name, self.lasting, self.data, _ = pack_function(fn, options)
         self.rebuilt: Callable[..., Any] | None = None
 
     def load(self, item: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
@@ -202,23 +201,33 @@ class SerialRoom(Room):
         for name, *rest in actions:
             getattr(self, "do_" + name)(*rest)
 
-    def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
+    def pack_work(self, fn: Callable[..., Any], options: Options) -> tuple[Any, Any]:
         """The function as it is, or (``portable``) as it would reach a process."""
-        work = super().pack_work(fn, options)
         if not self._portable:
-            return work
+            return super().pack_work(fn, options)
         with collecting():
-            return PortableWork(work)
+            return PortableFunction(fn, options), copy_context()
 
-    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The arguments as they are, or (``portable``) as bytes."""
-        if self._portable:
-            with collecting():
-                return pack_arguments(work.options.name or name_of(work.fn), args, kwargs)
-        return super().pack_call(work, args, kwargs)
+    def pack(
+        self,
+        fn: Callable[..., Any],
+        options: Options,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Any, Any, Any]:
+        """As `pack_work`, with the arguments as they are, or (``portable``) as bytes."""
+        if not self._portable:
+            return super().pack(fn, options, args, kwargs)
+        work, context = self.pack_work(fn, options)
+        return work, context, self.pack_call(work, args, kwargs)
+
+    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """The arguments as bytes."""
+        with collecting():
+            return pack_arguments(work.name, args, kwargs)
 
     def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
-        """As `pack_call`, for items of a map."""
+        """The arguments of items of a map, as they are or as bytes."""
         return packed_items(self, work, inputs) if self._portable else inputs
 
     def _initialize(self) -> None:
@@ -241,15 +250,15 @@ class SerialRoom(Room):
             self._busy.pop()
 
     def _run(self, run: Run) -> None:
-        work = run.batch.work
+        fn, context = run.batch.work, run.batch.context
         task = CurrentTask(run.batch.name, run.batch.first, 0, Place(self, run.number))
         stay = run.carried = Stay(self, run, task)
-        fn, item = work.fn, run.batch.items[0]
+        item = run.batch.items[0]
         if not self._portable:
             args, kwargs = both(item)
         else:
             try:
-                fn, args, kwargs = work.load(item)
+                fn, args, kwargs = fn.load(item)
             except Exception as error:
                 lost = SerializationError(f"{task.name!r} cannot be rebuilt elsewhere: {error!r}")
                 lost.__cause__ = error
@@ -258,7 +267,7 @@ class SerialRoom(Room):
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
         succeeded, value, seconds = run_task(
-            task, work.context.copy(), fn, args, kwargs, self._awaiter(stay)
+            task, context.copy(), fn, args, kwargs, self._awaiter(stay)
         )
         if stay.left:
             return

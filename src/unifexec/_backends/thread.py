@@ -278,7 +278,6 @@ class ThreadRoom(Room):
 
     def _run_item(self, run: Run, offset: int, item: Any) -> Success[Any] | Failure:
         batch, index = run.batch.at(offset)
-        work = batch.work
         args, kwargs = both(item)
         place = Place(self, run.number)
         seat = None
@@ -289,7 +288,7 @@ class ThreadRoom(Room):
         task = CurrentTask(batch.name, index, run.worker.index, place)
         run.carried.task.begin(task)
         succeeded, value, seconds = run.carried.lane.run(
-            task, work.context.copy(), work.fn, args, kwargs
+            task, batch.context.copy(), batch.work, args, kwargs
         )
         if seat is not None:
             seat.leave()

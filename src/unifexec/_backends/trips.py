@@ -8,7 +8,6 @@ from time import monotonic, perf_counter
 from unifexec._core.outcome import Failure
 from unifexec._running import (
     CurrentRun,
-    call_as,
     claims,
     current,
     is_awaitable,
@@ -64,21 +63,27 @@ class TaskCalls:
     def __init__(self, run: Run) -> None:
         self._trip: Trip = run.carried
         self._members = run.batch.parts()
+        self._known: type = type(None)  # a type whose values are not to be awaited
 
     def some(self) -> bool:
         """Run some tasks, as many as take a moment; False when none are left."""
         trip, members, task = self._trip, self._members, self._trip.task
-        done = trip.done
+        done, known, be = trip.done, self._known, current.set
         began = before = perf_counter()
         for item in trip.todo:
-            work = members[len(done)].work
+            member = members[len(done)]
+            fn, context = member.work, member.context
             try:
+                context.run(be, task)
                 if type(item) is tuple:
-                    value = work.context.run(call_as, task, work.fn, *item)
+                    value = context.run(fn, *item)
                 else:
-                    value = work.context.run(call_as, task, work.fn, *item.args, **item.kwargs)
-                if is_awaitable(value):
-                    value = trip.lane.await_value(task.now(), value, work.context)
+                    value = context.run(fn, *item.args, **item.kwargs)
+                if type(value) is not known:
+                    if is_awaitable(value):
+                        value = trip.lane.await_value(task.now(), value, context)
+                    else:
+                        self._known = known = type(value)
             except BaseException as error:
                 now = perf_counter()
                 done.append(Failure(presentable(below_here(error)), seconds=now - before))
@@ -100,8 +105,8 @@ class Calls:
     def __init__(self, run: Run) -> None:
         self._trip: Trip = run.carried
         self._trip.since = monotonic()
-        self._fn = run.batch.work.fn
-        context = run.batch.work.context.copy()
+        self._fn = run.batch.work
+        context = run.batch.context.copy()
         context.run(current.set, self._trip.task)
         self._fresh = context.copy
         self._count = FIRST_COUNT

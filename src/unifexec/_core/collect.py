@@ -82,6 +82,7 @@ class MapRun:
         self,
         home: MapHome,
         work: Any,
+        context: Any,
         inputs: Iterator[tuple[Any, ...]],
         options: Options,
         name: str,
@@ -96,6 +97,7 @@ class MapRun:
         self.name = name
         self.raises = raises
         self._work = work
+        self._context = context
         self._inputs = inputs
         self._options = options
         self._chunksize = chunksize
@@ -284,7 +286,8 @@ class MapRun:
             items = self._next_items(min(size, count))
             batch = Batch(
                 self, self._work, items, self._options, self.name, self._submitted,
-                plain=self.raises, loose=self.home.batches and self._chunksize is None,
+                context=self._context, plain=self.raises,
+                loose=self.home.batches and self._chunksize is None,
             )  # fmt: skip
             self._submitted += len(items)
             count -= len(items)
@@ -596,7 +599,7 @@ class GatherTask(Task[R]):
 
     def __init__(self, home: Home, tasks: tuple[Task[Any], ...], errors: str) -> None:
         super().__init__(home, "gather")
-        self.claim()
+        self._take_token()
         self._tasks = tasks
         self._errors = errors
         self._settled_tasks = count(1)  # its `next` is atomic: one thread sees the last

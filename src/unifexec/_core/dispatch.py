@@ -62,6 +62,11 @@ if TYPE_CHECKING:
         def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
             """Receive the one outcome of item ``index``."""
 
+    class NamedSink(Sink, Protocol):
+        """A task."""
+
+        name: str
+
 
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
 # Long against what a withdrawal costs, short against what a person notices. Not tuned.
@@ -75,10 +80,16 @@ UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them
 class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
-    __slots__ = (
-        "deaths", "doomed", "first", "items", "loose", "name", "near_deaths", "options", "plain",
-        "single", "sink", "work",
-    )  # fmt: skip
+    # What most batches have: here, and not in each of them, for there are very many.
+    first = 0
+    single = False  # a task of its own, that may be bundled with others
+    plain = False  # nobody asks for more than the values of those that succeed
+    loose = False  # may be joined with what follows it in its map
+    deaths = 0  # how often a worker died of its first item
+    near_deaths = 0  # how often one died with it, and had not touched it
+    doomed = False  # a task that was aborted before its turn came
+    context: Any = None  # a copy of the caller's, where the backend runs in it
+    name: str
 
     def __init__(
         self,
@@ -89,7 +100,7 @@ class Batch:
         name: str,
         first: int = 0,
         *,
-        single: bool = False,
+        context: Any = None,
         plain: bool = False,
         loose: bool = False,
     ) -> None:
@@ -98,20 +109,17 @@ class Batch:
         self.items: list[Any] = items
         self.options: Options = options
         self.name: str = name
-        self.first: int = first
-        self.single: bool = single  # a task of its own, that may be bundled with others
-        self.loose: bool = loose  # may be joined with what follows it in its map
-        self.plain: bool = plain  # nobody asks for more than the values of those that succeed
-        self.deaths: int = 0  # how often a worker died of its first item
-        self.near_deaths: int = 0  # how often one died with it, and had not touched it
-        self.doomed: bool = False  # a task that was aborted before its turn came
+        self.first = first
+        self.context = context
+        self.plain = plain
+        self.loose = loose
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
         items = self.items[start:end]
         part = Batch(
             self.sink, self.work, items, self.options, self.name, self.first + start,
-            single=self.single, plain=self.plain, loose=self.loose,
+            context=self.context, plain=self.plain, loose=self.loose,
         )  # fmt: skip
         if start == 0:
             part.deaths, part.near_deaths = self.deaths, self.near_deaths
@@ -132,14 +140,33 @@ class Batch:
 class Single(Batch):
     """One task by itself; it may be bundled with others that wait."""
 
-    __slots__ = ()
+    single = True
 
     def __init__(
-        self, sink: Sink, work: Any, item: Any, options: Options, name: str, bundled: bool
+        self, task: NamedSink, work: Any, item: Any, options: Options, context: Any = None
     ) -> None:
-        self.sink, self.work, self.items, self.options = sink, work, [item], options
-        self.name, self.first, self.single, self.plain = name, 0, bundled, False
-        self.loose, self.doomed, self.deaths, self.near_deaths = False, False, 0, 0
+        self.sink: NamedSink = task
+        self.work = work
+        self.item = item
+        self.options = options
+        self.context = context
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """That of the task."""
+        return self.sink.name
+
+    @property
+    def items(self) -> list[Any]:  # type: ignore[override]
+        """Its one item."""
+        return [self.item]
+
+    def part(self, start: int, end: int) -> Batch:
+        """It has only one."""
+        return self
+
+    def __len__(self) -> int:
+        return 1
 
 
 class Bundle(Batch):
@@ -149,12 +176,12 @@ class Bundle(Batch):
     it is sent, and taken apart when it comes back.
     """
 
-    __slots__ = ("members",)
+    single = True
 
-    def __init__(self, members: list[Batch]) -> None:
+    def __init__(self, members: list[Single]) -> None:
         first = members[0]
-        items = [member.items[0] for member in members]
-        super().__init__(first.sink, first.work, items, first.options, first.name, single=True)
+        items = [member.item for member in members]
+        super().__init__(first.sink, first.work, items, first.options, first.name)
         self.members = members
 
     def part(self, start: int, end: int) -> Batch:
@@ -162,7 +189,7 @@ class Bundle(Batch):
         members = self.members[start:end]
         return members[0] if len(members) == 1 else Bundle(members)
 
-    def parts(self) -> list[Batch]:
+    def parts(self) -> list[Single]:  # type: ignore[override]
         """The tasks, each for itself."""
         return self.members
 
@@ -248,8 +275,9 @@ class Limits:
 class Dispatch:
     """The decision core of one executor. Not thread-safe: one thread decides at a time."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, bundles: bool = True) -> None:
         self.limits = limits
+        self.bundles = bundles  # tasks that wait may travel together
         self.queue: deque[Batch] = deque()
         self.workers: dict[int, Worker] = {}
         self.idle: list[Worker] = []
@@ -372,9 +400,7 @@ class Dispatch:
     def _undisturbed(self, number: int) -> Run | None:
         """A run whose answers mean what they say; others are looked at one by one."""
         run = self.runs.get(number)
-        if run is None or run.settled or run.batch.options.time_limit is not None:
-            return None
-        return run
+        return None if run is None or run.batch.options.time_limit is not None else run
 
     def answered_tasks(self, number: int, answers: list[Any], now: float) -> None:
         """Single tasks of a run were answered: a value with its seconds, or a `Failure`.
@@ -662,11 +688,12 @@ class Dispatch:
                 self.idle.append(worker)
             return
         share = self._share_of(worker)
-        if len(batch) > share:
+        if isinstance(batch, Single):
+            if self.queue and self.bundles:
+                batch = self._bundled(batch, min(share, self._bundle_size()))
+        elif len(batch) > share:
             self.queue.appendleft(batch.part(share, len(batch)))
             del batch.items[share:]
-        elif batch.single and self.queue:
-            batch = self._bundled(batch, min(share, self._bundle_size()))
         elif batch.loose and self.queue:
             self._extend(batch, min(share, self._bundle_size(len(batch))))
         run = Run(self._next_number(), worker, batch, now)
@@ -687,32 +714,30 @@ class Dispatch:
         waiting = each * len(self.queue)
         return batching.batch_size(self.limits.max_workers, self._seconds, waiting)
 
-    def _bundled(self, first: Batch, most: int) -> Batch:
+    def _bundled(self, first: Single, most: int) -> Batch:
         """The task with those behind it that run under the same options."""
         members, options, queue = [first], first.options, self.queue
         while queue and len(members) < most:
             batch = queue[0]
-            if not batch.single or batch.options is not options:
+            if type(batch) is not Single or batch.options is not options:
                 break
             queue.popleft()
-            if self._trim(batch):
+            if batch.sink.claim_batch(batch):
                 members.append(batch)
+            else:
+                self._fail(batch, _cancelled_error)
         return first if len(members) == 1 else Bundle(members)
 
     def _extend(self, batch: Batch, most: int) -> None:
         """Join what follows in its map: batches were made when less was known of durations."""
         while self.queue and self._follows(batch, self.queue[0], most):
             more = self.queue.popleft()
-            whole = len(more)
             if self._trim(more):
                 batch.items += more.items
-            if len(more) < whole:
-                break
 
     def _follows(self, batch: Batch, more: Batch, most: int) -> bool:
         return (
-            more.loose
-            and more.sink is batch.sink
+            more.sink is batch.sink
             and more.first == batch.first + len(batch)
             and len(batch) + len(more) <= most
             and not more.near_deaths

@@ -10,8 +10,9 @@ running               ``settle`` -> finished       the executor, once
 cancelled, finished   nothing
 ====================  ===========================  =======================================
 
-A token in a list, taken by ``list.pop``, needs no lock: cancelling is safe inside a signal
-handler, a finaliser, or anything else that enters in the middle of our own code.
+A token in a ``bytearray``, taken by its ``remove``, needs no lock: cancelling is safe inside a
+signal handler, a finaliser, or anything else that enters in the middle of our own code. (A list
+would do as well, but the garbage collector would look at each, and there may be very many.)
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
             """Run users' callbacks, away from our own work."""
 
 
-_NOT_WANTED: Any = object()  # a task settled, and nobody had asked for its condition
+_TOKEN, _ASKED, _SETTLED = 1, 2, 3  # see `Task._marks`
+_NEW = bytes([_TOKEN])
 _VALUE: Any = object()  # it succeeded: the value stands in `_result`
 
 
@@ -78,39 +80,37 @@ class Task(Future["R"]):
     _watchers: Any = ()
     _callbacks: Any = ()
     _awaiting: Any = ()
+    _asked: threading.Condition  # made when the standard library asks for it
 
     def __init__(self, home: Home, name: str, abortable: bool = True) -> None:
         self.name = name
         self._home = home
         self._abortable = abortable
-        self._token = [True]  # taken once: see the table above
-        self._first: list[Any] = []  # who comes first: see `_condition`
+        self._marks = bytearray(_NEW)  # the token; then who comes first, see `_condition`
 
     # -- the table of states: used by the core --
 
     def claim_batch(self, batch: object) -> int:
-        """For `dispatch`: a task is a batch of one."""
-        return int(self.claim())
+        """For `dispatch`: a task is a batch of one; whether it may start.
+
+        A task that is started again, since its worker died, keeps its claim.
+        """
+        try:
+            self._marks.remove(_TOKEN)
+        except ValueError:
+            return not self._cancel_won
+        self._state = "RUNNING"
+        return 1
 
     def settle_item(self, index: int, outcome: Success[R] | Failure) -> None:
         """For `dispatch`: a task is a batch of one."""
         self.settle(outcome)
 
-    def claim(self) -> bool:
-        """Take the token to start the task; False if it was cancelled first.
-
-        A task that is started again, since its worker died, keeps its claim.
-        """
-        if not self._take_token():
-            return not self._cancel_won
-        self._state = "RUNNING"
-        return True
-
     def _take_token(self) -> bool:
         """Whether the token was there; it is not, afterwards."""
         try:
-            self._token.pop()
-        except IndexError:
+            self._marks.remove(_TOKEN)
+        except ValueError:
             return False
         return True
 
@@ -125,18 +125,22 @@ class Task(Future["R"]):
 
     def settle_value(self, value: R, seconds: float) -> None:
         """As `settle`, for a task that started and succeeded: most do."""
-        if self._outcome is None:
-            self._result, self._seconds = value, seconds
-            self._outcome = _VALUE
+        if self._outcome is not None:
+            return
+        self._result, self._seconds = value, seconds
+        self._outcome = _VALUE
+        self._marks.append(_SETTLED)
+        if self._marks[0] == _SETTLED and not self._watchers and not self._callbacks:
+            self._state = "FINISHED"
+        else:
             self._tell_all()
 
     def _tell_all(self) -> None:
         """It has its outcome."""
-        self._first.append(_NOT_WANTED)
-        if self._first[0] is _NOT_WANTED:
+        if self._comes_first(_SETTLED):
             self._publish()
         else:
-            self._publish_under(self._first[0])
+            self._publish_under(self._asked)
         if self._watchers:
             self._tell()
         if self._callbacks:
@@ -172,18 +176,20 @@ class Task(Future["R"]):
         """What the standard library's `wait` and `as_completed` hold and wait for.
 
         Most tasks are never waited for in this way, so it is made when it is asked for. Who
-        comes first in a list decides: if that is a waiter, with a condition, `settle` does its
+        leaves the first mark decides: if that is a waiter, with a condition, `settle` does its
         work under that; if it is `settle`, there is nobody to tell, and a waiter that comes
         now must find the work done: so it does it, too.
         """
-        if not self._first:
-            self._first.append(threading.Condition())
-        if self._first[0] is _NOT_WANTED:
+        condition: threading.Condition = self._made("_asked", threading.Condition())
+        if not self._comes_first(_ASKED):
             self._publish()
-            late: threading.Condition = self._made("_late_condition", threading.Condition())
-            return late
-        condition: threading.Condition = self._first[0]
         return condition
+
+    def _comes_first(self, mark: int) -> bool:
+        """Leave a mark; whether it is the first, apart from the token."""
+        if mark not in self._marks:
+            self._marks.append(mark)
+        return bytes(self._marks).lstrip(_NEW)[0] == mark
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]
@@ -274,7 +280,7 @@ class Task(Future["R"]):
 
     def running(self) -> bool:
         """Whether the task has started and is not done."""
-        return not self._token and not self.done()
+        return _TOKEN not in self._marks and not self.done()
 
     def done(self) -> bool:
         """Whether the task has its outcome."""
@@ -366,7 +372,7 @@ class Task(Future["R"]):
         if self._cancel_won:
             return "cancelled"
         if self._outcome is None:
-            return "pending" if self._token else "running"
+            return "pending" if _TOKEN in self._marks else "running"
         return "failed" if isinstance(self._outcome, Failure) else "done"
 
 

@@ -12,7 +12,7 @@ from functools import partial, update_wrapper
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
 from unifexec._core.collect import GatherTask, MapRun, Results
-from unifexec._core.dispatch import Batch, Single
+from unifexec._core.dispatch import Single
 from unifexec._core.task import Task
 from unifexec.errors import SerializationError
 
@@ -29,15 +29,25 @@ if TYPE_CHECKING:
         """What the verbs ask of a backend."""
 
         traits: Traits
+        refuses: bool  # `check_open` would raise
 
         def check_open(self) -> None:
             """Raise if tasks are not accepted any more."""
 
-        def pack_work(self, fn: Callable[..., Any], options: Options) -> Any:
-            """What the backend keeps of a function, once for all of its items."""
+        def pack_work(self, fn: Callable[..., Any], options: Options) -> tuple[Any, Any]:
+            """What the backend keeps of a function and of the caller's context.
 
-        def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            """What the backend keeps of one call; raises `SerializationError`."""
+            Once for all items; raises `SerializationError`.
+            """
+
+        def pack(
+            self,
+            fn: Callable[..., Any],
+            options: Options,
+            args: tuple[Any, ...],
+            kwargs: dict[str, Any],
+        ) -> tuple[Any, Any, Any]:
+            """As `pack_work`, and what it keeps of the arguments of one call."""
 
         def stats(self) -> Stats: ...
 
@@ -76,7 +86,20 @@ class Verbs(_Typed):
 
         def submit(self, fn, /, *args, **kwargs):
             """Run ``fn(*args, **kwargs)`` as a task; see `Executor.submit`."""
-            return self._submit(fn, args, kwargs)
+            if not callable(fn):
+                check_callable(fn, "submit")
+            room, options = self._room, self._options
+            if room.refuses:
+                room.check_open()
+            name = options.name or getattr(fn, "__qualname__", None) or name_of(fn)
+            task = Task(room, name, options.abort)
+            try:
+                work, context, item = room.pack(fn, options, args, kwargs)
+            except SerializationError as error:  # L12: it fails its own task, nothing is sent
+                room.fail_batch(Single(task, None, None, options), error)
+            else:
+                room.submit_batch(Single(task, work, item, options, context))
+            return task
 
         def map(
             self,
@@ -126,23 +149,6 @@ class Verbs(_Typed):
         """Return a view of this executor; see `Executor.with_options`."""
         return View(self, self._options.but(**options))
 
-    def _submit(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Task[Any]:
-        check_callable(fn, "submit")
-        room, options = self._room, self._options
-        room.check_open()
-        name = options.name or getattr(fn, "__qualname__", None) or name_of(fn)
-        task: Task[Any] = Task(room, name, options.abort)
-        try:
-            work = room.pack_work(fn, options)
-            item = room.pack_call(work, args, kwargs)
-        except SerializationError as error:  # L12: it fails its own task, nothing is sent
-            room.fail_batch(Batch(task, None, [None], options, name), error)
-        else:
-            room.submit_batch(Single(task, work, item, options, name, room.batches))
-        return task
-
     def _map_run(
         self,
         fn: Callable[..., Any],
@@ -156,12 +162,13 @@ class Verbs(_Typed):
         room, options = self._room, self._options
         room.check_open()
         try:
-            work = room.pack_work(fn, options)
+            work, context = room.pack_work(fn, options)
         except SerializationError as error:
-            work = error  # each of its items fails with it
+            work, context = error, None  # each of its items fails with it
         return MapRun(
             room,
             work,
+            context,
             inputs,
             options,
             options.name or name_of(fn),
