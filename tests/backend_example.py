@@ -118,7 +118,7 @@ class FreshRoom(Room):
 
     def _travel(self, run: Run) -> None:
         fn, context = run.batch.work, run.batch.context
-        args, kwargs = both(run.batch.items[0])
+        args, kwargs = both(run.batch, run.batch.items[0])
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
         succeeded, value, seconds = run.carried.lane.run(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from unifexec._segments import Inbox
 
-ITEM_HEAD = struct.Struct("!QIB")  # in front of the payload of ITEM: work, index, limited
+ITEM_HEAD = struct.Struct("!QI??")  # in front of ITEM: work, index, limited, one argument
 COUNT = struct.Struct("!I")
 MARK = struct.Struct("=Q")
 SCRATCH = struct.Struct("=QQQQ")  # shared memory: the mark, then whose values lie behind it
@@ -76,14 +76,14 @@ class Bunch:
     """
 
     def __init__(
-        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool
+        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool, unary: bool
     ) -> None:
         self.run = run
         self.index = index
         self._work = work
         self.one_pickle = one_pickle  # items are arguments as they are, else bytes
-        self.unary = one_pickle and len(items[0]) == 1
-        self.todo: Iterator[Any] = claims([arg for (arg,) in items] if self.unary else items)
+        self.unary = unary  # items are the one argument of a call
+        self.todo: Iterator[Any] = claims(items)
         self.offset = 0  # the item that runs
         self.values: list[Any] = []  # since the last that was not a plain success
         self.first = 0  # the offset of the first of them
@@ -104,9 +104,9 @@ class Bunch:
         fn = self._work.fn
         if fn is None or self._work.context is not None:
             return partial(load_and_call, self._work, unary=self.unary)
-        if self.unary:
-            return fn
-        return partial(_spread if self.one_pickle else _load_arguments, fn)
+        if self.one_pickle:
+            return fn if self.unary else partial(_spread, fn)
+        return partial(_load_argument if self.unary else _load_arguments, fn, self._work.name)
 
     def begin(self) -> None:
         """All values before this item were sent, or given otherwise."""
@@ -127,7 +127,7 @@ class TaskBunch(Bunch):
     seconds: list[float]
 
     def __init__(self, run: int, works: list[Work], items: list[Any]) -> None:
-        super().__init__(run, works[0], 0, list(zip(works, items, strict=True)), False)
+        super().__init__(run, works[0], 0, list(zip(works, items, strict=True)), False, False)
         self._works = works
         self.seconds = []
 
@@ -238,11 +238,19 @@ class LargeCall:
         return self._inbox.loads(memoryview(self._payload)[ITEM_HEAD.size :])
 
 
-def _load_arguments(fn: Callable[..., Any], item: memoryview) -> Any:
+def _load_argument(fn: Callable[..., Any], name: str, item: memoryview) -> Any:
+    try:
+        argument = pickle.loads(item)
+    except Exception as error:
+        raise _cannot_rebuild("arguments", name, error) from error
+    return fn(argument)
+
+
+def _load_arguments(fn: Callable[..., Any], name: str, item: memoryview) -> Any:
     try:
         args, kwargs = pickle.loads(item)
     except Exception as error:
-        raise _cannot_rebuild("arguments", fn.__name__, error) from error
+        raise _cannot_rebuild("arguments", name, error) from error
     return fn(*args, **kwargs)
 
 
@@ -253,14 +261,14 @@ def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
         if work.context is not None:
             for variable, value in pickle.loads(work.context):
                 variable.set(value)
-        if unary:
-            item = (item,)
-        if type(item) is tuple:
-            args, kwargs = item, {}
-        elif type(item) is LargeCall:
+        if type(item) is LargeCall:
             args, kwargs = item.load()
         else:
-            args, kwargs = pickle.loads(item)
+            if isinstance(item, (memoryview, bytes)):
+                item = pickle.loads(item)
+            elif not unary:
+                item = item, {}
+            args, kwargs = ((item,), {}) if unary else item
     except Exception as error:
         raise _cannot_rebuild("function or arguments", work.name, error) from error
     return fn(*args, **kwargs)

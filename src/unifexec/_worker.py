@@ -71,7 +71,7 @@ if TYPE_CHECKING:
 # cannot be read fails its own task, and nothing else.
 HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, size of payload
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
-ITEMS_HEAD = struct.Struct("!QI?")  # in front of ITEMS: work, index of the first, as one pickle
+ITEMS_HEAD = struct.Struct("!QI??")  # in front of ITEMS: work, first, as one pickle, one argument
 BLOCK_HEAD = struct.Struct("!d?")  # in front of BLOCK: seconds each, as one pickle
 TASKS_HEAD = struct.Struct("!I?")  # in front of TASKS_BLOCK: how many, as one pickle; then seconds
 FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
@@ -145,7 +145,8 @@ class Worker:
         if len(payload) < size:
             return False
         if kind == ITEM:
-            self._enqueue(number, offset, payload)
+            item = memoryview(payload)[ITEM_HEAD.size :]
+            self._enqueue(number, offset, payload, item)
         elif kind == ITEMS:
             self._enqueue_all(number, payload)
         elif kind == TASKS:
@@ -177,10 +178,10 @@ class Worker:
                 return False
             left -= skipped
         if kind == ITEM:
-            self._enqueue(number, offset, head + NO_ROOM)
+            self._enqueue(number, offset, head, NO_ROOM)
         elif kind == ITEMS:
-            key, index, _ = ITEMS_HEAD.unpack(head)
-            self._add(Bunch(number, self._works[key], index, [NO_ROOM] * offset, False))
+            key, index, _, unary = ITEMS_HEAD.unpack(head)
+            self._add(Bunch(number, self._works[key], index, [NO_ROOM] * offset, False, unary))
         elif kind == TASKS:
             works = [Work("a task", False, NO_ROOM, None)] * offset
             self._add(TaskBunch(number, works, [NO_ROOM] * offset))
@@ -205,10 +206,7 @@ class Worker:
 
     def _receive_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
         if kind == LARGE_ITEM:
-            work, index, limited = ITEM_HEAD.unpack_from(payload)
-            call = LargeCall(self.inbox, payload)
-            self._todo.append((number, offset, self._works[work], index, limited, call))
-            self._bell.put(None)
+            self._enqueue(number, offset, payload, LargeCall(self.inbox, payload))
         elif kind == SEGMENT:
             self.inbox.accept(number, offset)
         elif kind == SHARED:
@@ -220,16 +218,17 @@ class Worker:
 
                 dropped(number)
 
-    def _enqueue(self, number: int, offset: int, payload: bytes) -> None:
-        work, index, limited = ITEM_HEAD.unpack_from(payload)
-        self._todo.append((number, offset, self._works[work], index, limited, payload))
+    def _enqueue(self, number: int, offset: int, head: bytes, item: Any) -> None:
+        work, index, limited, unary = ITEM_HEAD.unpack_from(head)
+        call = self._works[work], item, unary
+        self._todo.append((number, offset, index, limited, call))
         self._bell.put(None)
 
     def _enqueue_all(self, run: int, payload: bytes) -> None:
-        work, index, one_pickle = ITEMS_HEAD.unpack_from(payload)
+        work, index, one_pickle, unary = ITEMS_HEAD.unpack_from(payload)
         data = memoryview(payload)[ITEMS_HEAD.size :]
         items = loads_simple(data) if one_pickle else split(data)
-        self._add(Bunch(run, self._works[work], index, items, one_pickle))
+        self._add(Bunch(run, self._works[work], index, items, one_pickle, unary))
 
     def _enqueue_tasks(self, run: int, count: int, payload: bytes) -> None:
         head = struct.Struct(f"!?{count}Q")
@@ -362,10 +361,9 @@ class Worker:
         self,
         run: int,
         offset: int,
-        work: Work,
         index: int,
-        limited: int,
-        payload: bytes | LargeCall,
+        limited: bool,
+        call: tuple[Work, Any, bool],
     ) -> None:
         """Claim, run, answer, in this order; see the protocol page for what a death means."""
         self._scratch.set_mark(mark_of(run, offset))
@@ -374,7 +372,7 @@ class Worker:
             self._send(STARTED, run, offset)
         seat = self.gate.seat()
         seat.wait()
-        status, seconds, data = self._outcome(work, index, payload, seat)
+        status, seconds, data = self._outcome(index, call, seat)
         seat.leave()
         self._running = None
         _flush()
@@ -385,9 +383,10 @@ class Worker:
         self._scratch.set_mark(0)
 
     def _outcome(
-        self, work: Work, index: int, payload: bytes | LargeCall, seat: Seat
+        self, index: int, call: tuple[Work, Any, bool], seat: Seat
     ) -> tuple[int, float, Any]:
-        succeeded, value, seconds = self._call(work, index, payload, seat)
+        work = call[0]
+        succeeded, value, seconds = self._call(index, call, seat)
         if isinstance(value, Interrupted):
             return INTERRUPTED, seconds, b""
         if not succeeded:
@@ -450,15 +449,12 @@ class Worker:
             self._send(RETIRE, token, 0)
 
     def _call(
-        self, work: Work, index: int, payload: bytes | LargeCall, seat: Seat
+        self, index: int, call: tuple[Work, Any, bool], seat: Seat
     ) -> tuple[bool, Any, float]:
-        task = CurrentTask(work.name, index, self._index, seat)
+        task = CurrentTask(call[0].name, index, self._index, seat)
         try:
             self._interruptible = True
-            item: Any = payload
-            if isinstance(payload, bytes):
-                item = memoryview(payload)[ITEM_HEAD.size :]
-            return run_task(task, Context(), load_and_call, (work, item), {}, self._await)
+            return run_task(task, Context(), load_and_call, call, {}, self._await)
         except Interrupted as stop:  # between two lines of ours
             return False, stop, 0.0
         finally:

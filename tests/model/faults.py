@@ -94,7 +94,7 @@ FAULTS = [
     Fault("tasks behind a failure are not answered", "L3", "answers[begin:] if begin else answers", "[] if begin else answers"),
     Fault("a failure among tasks is counted twice", "L3", "                begin = end + 1\n", "                begin = end\n"),
     Fault("an abort misses what comes after a block", "L14 L15", "        run.cursor += len(values)\n        run.stopping = False\n", "        run.cursor += len(values)\n"),
-    Fault("parts of a batch are of another kind", "L10", "            context=self.context, plain=self.plain, loose=self.loose,\n", "            context=self.context, loose=self.loose,\n"),
+    Fault("parts of a batch are of another kind", "L10", "            context=self.context, plain=self.plain, loose=self.loose, unary=self.unary,\n", "            context=self.context, loose=self.loose, unary=self.unary,\n"),
     Fault("joined to more than its worker's share", "L25", "self._extend(batch, min(share, self._bundle_size(len(batch))))", "self._extend(batch, self._bundle_size(len(batch)))"),
     Fault("joined over a gap", "L2 L3", "            and more.first == batch.first + len(batch)\n", ""),
     Fault("joined with another map", "L2 L3", "            more.sink is batch.sink\n            and ", "            "),

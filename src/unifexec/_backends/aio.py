@@ -118,7 +118,7 @@ class Call(Job, CurrentTask):
         if self._unawaited is not None:
             return self._unawaited.awaitable
         trip = self._trip
-        args, kwargs = both(trip.batch.items[trip.offset])
+        args, kwargs = both(trip.batch, trip.batch.items[trip.offset])
         made: Awaitable[Any] = self._batch.work(*args, **kwargs)
         return made
 
@@ -132,7 +132,7 @@ class Call(Job, CurrentTask):
     def call_plainly(self) -> tuple[bool, Any, float]:
         """Call it; on a lane."""
         trip = self._trip
-        args, kwargs = both(trip.batch.items[trip.offset])
+        args, kwargs = both(trip.batch, trip.batch.items[trip.offset])
         return run_task(self, self.context(), self._batch.work, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:

@@ -83,8 +83,10 @@ class Call:
 NO_KWARGS: dict[str, Any] = {}
 
 
-def both(item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def both(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call, by position and by name."""
+    if batch.unary:
+        return (item,), NO_KWARGS
     return (item, NO_KWARGS) if type(item) is tuple else (item.args, item.kwargs)
 
 
@@ -374,7 +376,7 @@ class Room:
         """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
         return fn, copy_context(), Call(args, kwargs) if kwargs else args
 
-    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+    def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""
         return inputs
 

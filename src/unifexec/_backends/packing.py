@@ -73,24 +73,38 @@ def cannot_travel(
     return SerializationError(_pickling.explain(f"argument of {name!r}: args", parts, error))
 
 
-def packed_items(room: Any, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+class Packed(bytes):
+    """Arguments by position and by name, among items that are one argument each."""
+
+
+def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
     """The arguments of items of a map, each as bytes; what cannot travel as its error (L12)."""
     if isinstance(work, SerializationError):
         return [_same_error(work) for _ in inputs]
     packed: list[Any] = []
-    for args in inputs:
-        data = _pickling.dumps_plainly((args, {}))
+    for item in inputs:
+        data = _pickling.dumps_plainly(item if unary else (item, {}))
         if data is None or len(data) >= _pickling.LARGE:
-            data = _packed_item(room, work, args)
+            data = _packed_item(room, work, (item,) if unary else item)
         packed.append(data)
     return packed
 
 
 def _packed_item(room: Any, work: Any, args: tuple[Any, ...]) -> Any:
     try:
-        return room.pack_call(work, args, {})
+        item = room.pack_call(work, args, {})
     except SerializationError as error:
         return error
+    return Packed(item) if type(item) is bytes else item
+
+
+def unpack_item(item: bytes, unary: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What was packed by `packed_items` or `pack_arguments`."""
+    value = pickle.loads(item)
+    if unary and type(item) is not Packed:
+        return (value,), {}
+    args, kwargs = value
+    return args, kwargs
 
 
 def _same_error(error: SerializationError) -> SerializationError:
@@ -104,17 +118,21 @@ MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
 
 
 SIZED = frozenset({str, bytes})
+LONE_ATOMS = _pickling.ATOMS - {bytes}
 
 
-def are_atoms(inputs: list[tuple[Any, ...]]) -> bool:
-    """Whether all arguments are such as can neither be changed nor alias, and none is large."""
-    kinds = set(map(type, chain.from_iterable(inputs)))
-    if not kinds <= _pickling.ATOMS:
+def are_atoms(inputs: list[Any], unary: bool) -> bool:
+    """Whether all arguments are such as can neither be changed nor alias, and none is large.
+
+    Single arguments must not be bytes either: that is what pickled ones are.
+    """
+    arguments = inputs if unary else list(chain.from_iterable(inputs))
+    kinds = set(map(type, arguments))
+    if not kinds <= (LONE_ATOMS if unary else _pickling.ATOMS):
         return False
     if not kinds & SIZED:
         return True
-    sizes = (len(arg) for args in inputs for arg in args if type(arg) in SIZED)
-    return max(sizes) < _pickling.LARGE
+    return max(len(arg) for arg in arguments if type(arg) in SIZED) < _pickling.LARGE
 
 
 def are_small_atoms(args: tuple[Any, ...]) -> bool:
@@ -129,7 +147,7 @@ def are_small_atoms(args: tuple[Any, ...]) -> bool:
 def pack_bunch(items: list[Any]) -> tuple[bool, bytes] | None:
     """Many items as one message: whether as one pickle, and its bytes; None if not worth it."""
     kinds = set(map(type, items))
-    if kinds == {tuple}:
+    if kinds == {tuple} or kinds <= LONE_ATOMS:
         return True, pickle.dumps(items, _pickling.PROTOCOL)
     if kinds == {bytes} and sum(map(len, items)) < MOST_IN_A_BUNCH:
         return False, joined(items)

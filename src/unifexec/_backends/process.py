@@ -367,11 +367,11 @@ class ProcessRoom(Room):
             if retire(child, token):
                 self._flush(child)
 
-    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+    def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """Atoms as they are, since nobody can change them; all else as bytes."""
-        if isinstance(work, Work) and are_atoms(inputs):
+        if isinstance(work, Work) and are_atoms(inputs, unary):
             return inputs
-        return packed_items(self, work, inputs)
+        return packed_items(self, work, inputs, unary)
 
     # -- the carrier --
 
@@ -542,7 +542,7 @@ class ProcessRoom(Room):
         if bunch is None:
             return False
         self._send_work(child, batch.work)
-        head = _worker.ITEMS_HEAD.pack(batch.work.key, batch.first, bunch[0])
+        head = _worker.ITEMS_HEAD.pack(batch.work.key, batch.first, bunch[0], batch.unary)
         child.put(_worker.ITEMS, run.number, len(batch), head, bunch[1])
         return True
 
@@ -554,7 +554,7 @@ class ProcessRoom(Room):
             return False
         items = run.batch.items
         if len(set(map(type, items))) > 1:
-            items = [_data_of(item) for item in items]
+            items = [_data_of(item, False) for item in items]
         bunch = pack_bunch(items)
         if bunch is None:
             return False
@@ -570,8 +570,9 @@ class ProcessRoom(Room):
             batch, index = run.batch.at(offset)
             work: Work = batch.work
             self._send_work(child, work)
-            head = _bunches.ITEM_HEAD.pack(work.key, index, limited)
-            data: Any = _data_of(item)
+            data: Any = _data_of(item, batch.unary)
+            unary = batch.unary and type(data) is bytes
+            head = _bunches.ITEM_HEAD.pack(work.key, index, limited, unary)
             if type(data) is Cargo:
                 send_item(self, child, run.number, offset, head, data)
             else:
@@ -700,9 +701,11 @@ def _readable(sock: socket.socket) -> bool:
         return bool(selector.select(0))
 
 
-def _data_of(item: Any) -> Any:
-    """A call as bytes, unless it is a cargo."""
-    return _pickling.dumps((item, {})) if type(item) is tuple else item
+def _data_of(item: Any, unary: bool) -> Any:
+    """An item as bytes, unless it is a cargo; it was packed already, or is of atoms."""
+    if isinstance(item, (bytes, Cargo)):
+        return item
+    return _pickling.dumps(item if unary else (item, {}))
 
 
 def _values(parts: memoryview, one_pickle: bool) -> list[Any]:

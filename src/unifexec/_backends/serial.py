@@ -20,6 +20,7 @@ from unifexec._backends.packing import (
     pack_function,
     packed_items,
     unpack_error,
+    unpack_item,
     unpack_value,
 )
 from unifexec._core.dispatch import Limits
@@ -127,11 +128,13 @@ class PortableFunction:
         self.name, self.lasting, self.data, _ = pack_function(fn, options)
         self.rebuilt: Callable[..., Any] | None = None
 
-    def load(self, item: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    def load(
+        self, item: bytes, unary: bool
+    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """Function and arguments, as a task in another process would have them."""
         if self.rebuilt is None or not self.lasting:
             self.rebuilt = pickle.loads(self.data)
-        args, kwargs = pickle.loads(item)
+        args, kwargs = unpack_item(item, unary)
         assert self.rebuilt is not None
         return self.rebuilt, args, kwargs
 
@@ -226,9 +229,9 @@ class SerialRoom(Room):
         with collecting():
             return pack_arguments(work.name, args, kwargs)
 
-    def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]:
+    def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map, as they are or as bytes."""
-        return packed_items(self, work, inputs) if self._portable else inputs
+        return packed_items(self, work, inputs, unary) if self._portable else inputs
 
     def _initialize(self) -> None:
         if not self._initialized:
@@ -255,10 +258,10 @@ class SerialRoom(Room):
         stay = run.carried = Stay(self, run, task)
         item = run.batch.items[0]
         if not self._portable:
-            args, kwargs = both(item)
+            args, kwargs = both(run.batch, item)
         else:
             try:
-                fn, args, kwargs = fn.load(item)
+                fn, args, kwargs = fn.load(item, run.batch.unary)
             except Exception as error:
                 lost = SerializationError(f"{task.name!r} cannot be rebuilt elsewhere: {error!r}")
                 lost.__cause__ = error
@@ -275,7 +278,7 @@ class SerialRoom(Room):
         outcome: Any = Success(value) if succeeded else Failure(Interrupted() if pressed else value)
         outcome.seconds = seconds
         if self._portable and not (pressed or isinstance(value, Interrupted)):
-            _warn_if_changed(task.name, item, (args, kwargs))
+            _warn_if_changed(task.name, unpack_item(item, run.batch.unary), (args, kwargs))
             outcome = _there_and_back(task.name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
         if pressed:
@@ -359,12 +362,11 @@ class SerialRoom(Room):
         super().do_closed()
 
 
-def _warn_if_changed(name: str, before: bytes, after: Any) -> None:
+def _warn_if_changed(name: str, before: Any, after: Any) -> None:
     """A task that changes its arguments does it to a copy, in another process."""
-    original = pickle.loads(before)
     try:
         with collecting():
-            changed = _pickling.dumps(original) != _pickling.dumps(after)
+            changed = _pickling.dumps(before) != _pickling.dumps(after)
     except Exception:  # it changed them into something that cannot even travel
         changed = True
     if changed:

@@ -278,7 +278,7 @@ class ThreadRoom(Room):
 
     def _run_item(self, run: Run, offset: int, item: Any) -> Success[Any] | Failure:
         batch, index = run.batch.at(offset)
-        args, kwargs = both(item)
+        args, kwargs = both(batch, item)
         place = Place(self, run.number)
         seat = None
         if self.gate is not None:

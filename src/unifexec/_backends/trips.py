@@ -111,7 +111,7 @@ class Calls:
         self._fresh = context.copy
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
-        self._call = self._unary if len(run.batch.items[0]) == 1 else self._nary
+        self._call = self._unary if run.batch.unary else self._nary
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
@@ -131,7 +131,7 @@ class Calls:
 
     def _unary(self, items: Iterator[Any]) -> None:
         done, fn, fresh, known = self._trip.done.append, self._fn, self._fresh, self._known
-        for (item,) in items:
+        for item in items:
             own = fresh()
             value = own.run(fn, item)
             if type(value) is not known:
@@ -140,7 +140,7 @@ class Calls:
         self._known = known
 
     def _nary(self, items: Iterator[Any]) -> None:
-        """As `_unary`: unpacking costs three times as much when the number is not known."""
+        """As `_unary`, for several arguments."""
         done, fn, fresh, known = self._trip.done.append, self._fn, self._fresh, self._known
         for args in items:
             own = fresh()

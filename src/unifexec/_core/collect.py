@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         def map_opened(self, run: MapRun) -> None: ...
         def map_ended(self, run: MapRun) -> None: ...
         def map_dropped(self, run: MapRun) -> None: ...
-        def pack_items(self, work: Any, inputs: list[tuple[Any, ...]]) -> list[Any]: ...
+        def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]: ...
         def submit_batch(self, batch: Batch) -> None: ...
         def fail_batch(self, batch: Batch, error: BaseException) -> None: ...
         def cut_map(self, run: MapRun, abort: bool) -> None: ...
@@ -83,10 +83,11 @@ class MapRun:
         home: MapHome,
         work: Any,
         context: Any,
-        inputs: Iterator[tuple[Any, ...]],
+        inputs: Iterator[Any],
         options: Options,
         name: str,
         *,
+        unary: bool,
         chunksize: int | None,
         buffersize: int | None,
         ordered: bool,
@@ -99,13 +100,14 @@ class MapRun:
         self._work = work
         self._context = context
         self._inputs = inputs
+        self._unary = unary  # an input is the one argument of a call, else a tuple of all
         self._options = options
         self._chunksize = chunksize
         self._buffersize = buffersize
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
         self._turn = allocate_lock()  # held by who pulls; only ever tried, never waited for
-        self._pulling: list[tuple[Any, ...]] = []  # pulled, not yet packed
+        self._pulling: list[Any] = []  # pulled, not yet packed
         self._waiting: list[Any] = []  # pulled and packed, not yet submitted
         self._unpackable = False  # an input could not be packed
         self.ready: deque[Any] = deque()  # what comes next: values, or outcomes if asked for
@@ -273,7 +275,7 @@ class MapRun:
         """What was pulled is now counted, and in the form in which it will travel."""
         pulled = self._pulling
         if pulled:
-            packed = self.home.pack_items(self._work, pulled)
+            packed = self.home.pack_items(self._work, pulled, self._unary)
             self._unpackable |= packed is not pulled and SerializationError in map(type, packed)
             self._pulling = []
             self._waiting += packed
@@ -287,7 +289,7 @@ class MapRun:
             batch = Batch(
                 self, self._work, items, self._options, self.name, self._submitted,
                 context=self._context, plain=self.raises,
-                loose=self.home.batches and self._chunksize is None,
+                loose=self.home.batches and self._chunksize is None, unary=self._unary,
             )  # fmt: skip
             self._submitted += len(items)
             count -= len(items)

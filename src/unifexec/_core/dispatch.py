@@ -85,6 +85,7 @@ class Batch:
     single = False  # a task of its own, that may be bundled with others
     plain = False  # nobody asks for more than the values of those that succeed
     loose = False  # may be joined with what follows it in its map
+    unary = False  # an item is the one argument of a call, else what the backend made of all
     deaths = 0  # how often a worker died of its first item
     near_deaths = 0  # how often one died with it, and had not touched it
     doomed = False  # a task that was aborted before its turn came
@@ -103,6 +104,7 @@ class Batch:
         context: Any = None,
         plain: bool = False,
         loose: bool = False,
+        unary: bool = False,
     ) -> None:
         self.sink: Sink = sink
         self.work: Any = work  # what the backend needs to know; nothing of it is read here
@@ -113,13 +115,14 @@ class Batch:
         self.context = context
         self.plain = plain
         self.loose = loose
+        self.unary = unary
 
     def part(self, start: int, end: int) -> Batch:
         """Some of the items, as a batch of their own."""
         items = self.items[start:end]
         part = Batch(
             self.sink, self.work, items, self.options, self.name, self.first + start,
-            context=self.context, plain=self.plain, loose=self.loose,
+            context=self.context, plain=self.plain, loose=self.loose, unary=self.unary,
         )  # fmt: skip
         if start == 0:
             part.deaths, part.near_deaths = self.deaths, self.near_deaths

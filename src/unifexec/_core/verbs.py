@@ -18,7 +18,7 @@ from unifexec.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Protocol, Unpack
 
     from unifexec._core.collect import MapHome
@@ -121,10 +121,12 @@ class Verbs(_Typed):
                 check_count("chunksize", chunksize)
             if buffersize is not None:
                 check_count("buffersize", buffersize)
-            inputs = zip(*_checked_iterables(iterables), strict=strict)
+            _check_iterables(iterables)
+            unary = len(iterables) == 1
+            inputs = iter(iterables[0]) if unary else zip(*iterables, strict=strict)
             bulk = all(type(iterable) in CONTAINERS for iterable in iterables)
             raises = errors == "raise"
-            run = self._map_run(fn, inputs, chunksize, buffersize, ordered, raises, bulk)
+            run = self._map_run(fn, inputs, unary, chunksize, buffersize, ordered, raises, bulk)
             run.open()
             return Results(run, timeout)
 
@@ -152,7 +154,8 @@ class Verbs(_Typed):
     def _map_run(
         self,
         fn: Callable[..., Any],
-        inputs: Iterator[tuple[Any, ...]],
+        inputs: Iterator[Any],
+        unary: bool,
         chunksize: int | None,
         buffersize: int | None,
         ordered: bool,
@@ -172,6 +175,7 @@ class Verbs(_Typed):
             inputs,
             options,
             options.name or name_of(fn),
+            unary=unary,
             chunksize=chunksize,
             buffersize=buffersize,
             ordered=ordered,
@@ -227,7 +231,7 @@ def name_of(fn: Any) -> str:
     return getattr(fn, "__qualname__", None) or type(fn).__qualname__
 
 
-def _checked_iterables(iterables: tuple[Any, ...]) -> Iterable[Any]:
+def _check_iterables(iterables: tuple[Any, ...]) -> None:
     if not iterables:
         raise TypeError("map() needs at least one iterable after the function")
     for iterable in iterables:
@@ -237,4 +241,3 @@ def _checked_iterables(iterables: tuple[Any, ...]) -> Iterable[Any]:
         if hasattr(iterable, "__aiter__"):
             cure = ": collect an async iterable first, [x async for x in ...]"
         raise TypeError(f"map() needs synchronous iterables, got {iterable!r}{cure}")
-    return iterables
