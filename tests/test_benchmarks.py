@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import floors, tasks
+from benchmarks import costs, floors, tasks
 from benchmarks.command import main
 from benchmarks.measuring import CHECK_ROUNDS, measure
 from benchmarks.model import PER_RUN, Group, Row, Sizes, must_be_at_most, must_be_faster, row
@@ -209,3 +210,23 @@ def test_the_peers_can_be_installed() -> None:
     """The group that `nox -s bench` installs is the list that the report names."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     assert sorted(groups["peers"]) == sorted(PEERS)
+
+
+def test_costs_are_told_as_ratios(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each beside the first of its table."""
+    monkeypatch.setattr(costs, "ROUNDS", 1)
+    monkeypatch.setattr(costs, "SIZES", [0, 1_000])
+    assert costs.main([]) == 0
+    told = capsys.readouterr().out
+    assert told.count("beside") == 3
+    assert re.search(r"serial +1\.0\n", told)
+    assert re.search(r"1,000 bytes +\d+\.\d\d\n", told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", costs.LOOPS)
+def test_work_for_a_profiler(name: str) -> None:
+    """It is done once at least."""
+    assert costs.main(["--loop", name, "--seconds", "0.001"]) == 0
