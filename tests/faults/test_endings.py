@@ -307,6 +307,25 @@ print("end")
     assert run(text)[1] == "end\nhook True\n"
 
 
+@pytest.mark.parametrize("made", ["before", "after"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_L20_no_tasks_after_the_end(kind: str, made: str) -> None:
+    """An exit handler gets a clear error, from an executor made before or there."""
+    text = """
+import atexit
+ex = create_executor(sys.argv[1], max_workers=1)
+ex.submit(pow, 2, 3).result()
+def late():
+    try: (ex if sys.argv[2] == "before" else create_executor(sys.argv[1])).submit(pow, 2, 3)
+    except ExecutorClosedError as error: print(error)
+    else: print("accepted")
+atexit.register(late)
+"""
+    code, printed, errors = run(text, kind, made)
+    assert (code, errors) == (0, "")
+    assert printed.startswith(("the interpreter is shutting down", "the executor was shut down"))
+
+
 @pytest.mark.parametrize("kind", POOLS)
 def test_L21_close_from_task_callback_and_handler(kind: str) -> None:
     """Closing there only posts the request: nothing hangs, and what was accepted completes."""

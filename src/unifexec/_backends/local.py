@@ -159,7 +159,7 @@ class Room:
         self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches)
         self.closing: bool = False  # the verbs accept nothing more
         self.closed: bool = False  # nothing is left
-        self.refuses: bool = False  # for whatever reason: `check_open` would raise
+        self.refuses: bool = _exiting  # for whatever reason: `check_open` would raise
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
         self._maps: dict[MapRun, None] = {}  # those that may still pull
