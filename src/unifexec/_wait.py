@@ -39,6 +39,26 @@ if TYPE_CHECKING:
         def unwatch(self, watcher: Callable[[], object]) -> None: ...
 
 
+class Watched:
+    """Something to wait for, that tells its watchers when it changed."""
+
+    def __init__(self) -> None:
+        self._watchers: list[Callable[[], object]] = []
+
+    def watch(self, watcher: Callable[[], object]) -> None:
+        """Call ``watcher`` whenever something changed."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[], object]) -> None:
+        """Forget a watcher."""
+        self._watchers.remove(watcher)
+
+    def tell(self) -> None:
+        """Something changed."""
+        for watcher in self._watchers.copy():
+            watcher()
+
+
 SIGNAL_SECONDS = 0.25  # see `_slice`
 
 _forks = 0  # how often this process came about by a fork of one that had imported us

@@ -145,7 +145,7 @@ class Place:
         self.room.post(self.room.dispatch.step_back, self._number, granted)
 
 
-class Room:
+class Room(_wait.Watched):
     """Where the tasks of one executor live. Its backend performs the actions."""
 
     traits: Traits
@@ -154,6 +154,7 @@ class Room:
     batches = True  # items, and tasks, may travel together
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
+        super().__init__()
         self.max_workers: int = limits.max_workers
         self.setup = setup
         self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches)
@@ -163,7 +164,6 @@ class Room:
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
         self._maps: dict[MapRun, None] = {}  # those that may still pull
-        self._watchers: list[Callable[[], object]] = []
         self._forks = _wait.forks()
         self._asleep = False  # written by the carrier only
         self._turn = threading.Lock()  # held by who decides; only ever tried, never waited for
@@ -317,7 +317,7 @@ class Room:
     def do_closed(self) -> None:
         """Nothing is left."""
         self.closed = True
-        self._tell()
+        self.tell()
 
     # -- what tasks ask (`Home`) --
 
@@ -509,18 +509,6 @@ class Room:
     def forget_in_fork(self) -> None:
         """In a forked child of ours: let go of what is the parent's."""
         self.refuses = True
-
-    def watch(self, watcher: Callable[[], object]) -> None:
-        """Call ``watcher`` when the room has closed."""
-        self._watchers.append(watcher)
-
-    def unwatch(self, watcher: Callable[[], object]) -> None:
-        """Forget a watcher."""
-        self._watchers.remove(watcher)
-
-    def _tell(self) -> None:
-        for watcher in self._watchers.copy():
-            watcher()
 
     def may_wait(self) -> bool:
         """Whether this thread may wait for the room to close (L21)."""

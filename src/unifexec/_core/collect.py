@@ -36,8 +36,7 @@ from unifexec.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import TracebackType
+    from collections.abc import Iterator
     from typing import Any, Generic, Protocol, Self, TypeVar
 
     from unifexec._core.options import Options
@@ -70,7 +69,7 @@ _EVERYTHING = 1 << 62
 PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
 
 
-class MapRun:
+class MapRun(_wait.Watched):
     """One map: the inputs it pulls, the batches it submits, the outcomes it keeps.
 
     All that is done for every item is done for many at once where that is possible: inputs
@@ -94,6 +93,7 @@ class MapRun:
         raises: bool,
         bulk: bool,
     ) -> None:
+        super().__init__()
         self.home = home
         self.name = name
         self.raises = raises
@@ -114,7 +114,6 @@ class MapRun:
         self._later: dict[int, Any] = {}  # settled out of order: index of the first -> as above
         self._put = 0  # items that came into `ready`, ever; written by who settles
         self.failure: Failure | None = None  # comes after what is ready, instead of the rest
-        self._watchers: list[Callable[[], object]] = []
         self._mean: float | None = None  # seconds per item
         self._pulled = self._submitted = self._settled = 0
         self._dropped = 0  # unordered: cancelled by a close, and not yielded
@@ -154,7 +153,7 @@ class MapRun:
         finally:
             self._turn.release()
         self._maybe_end()
-        self._tell()  # another consumer may be waiting for us to pull
+        self.tell()  # another consumer may be waiting for us to pull
 
     def finish(self) -> None:
         """For a waiting close: pull on, though nobody yields; the results stay readable.
@@ -341,11 +340,11 @@ class MapRun:
             self._make_ready(what)
             while self._later and self._put in self._later:
                 self._make_ready(self._later.pop(self._put))
-            self._tell()
+            self.tell()
         if self.unreadable:
             self.forget()
         if self._finishing:
-            self._tell()
+            self.tell()
         self._maybe_end()
 
     def _make_ready(self, what: Any) -> None:
@@ -385,25 +384,13 @@ class MapRun:
             )
         return fault
 
-    def watch(self, watcher: Callable[[], object]) -> None:
-        """Call ``watcher`` when something changed; see `_wait`."""
-        self._watchers.append(watcher)
-
-    def unwatch(self, watcher: Callable[[], object]) -> None:
-        """Forget a watcher."""
-        self._watchers.remove(watcher)
-
-    def _tell(self) -> None:
-        for watcher in self._watchers.copy():
-            watcher()
-
     # -- ending (L8) --
 
     def stop(self) -> None:
         """Want nothing more: what has not started never will."""
         self._cut(0, abort=False)
         self.truncate()
-        self._tell()
+        self.tell()
 
     def truncate(self) -> None:
         """Pull nothing more; what was pulled still runs."""
@@ -569,25 +556,13 @@ class Results(Generic[R]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         self.close()
 
     def __del__(self) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
             Once for all items; raises `SerializationError`.
             """
+            ...
 
         def pack(
             self,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
             kwargs: dict[str, Any],
         ) -> tuple[Any, Any, Any]:
             """As `pack_work`, and what it keeps of the arguments of one call."""
+            ...
 
         def stats(self) -> Stats: ...
 
