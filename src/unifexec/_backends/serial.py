@@ -167,7 +167,7 @@ class SerialRoom(Room):
             kind="serial",
             concurrency="none: one task after the other, in the caller's thread",
             parallel_python=False,
-            shares_memory=True,
+            shares_memory=not self._portable,
             can_abort=False,
             crash_isolated=False,
             start_method=None,

@@ -239,7 +239,7 @@ class Task(Future["R"]):
             pass
 
     def outcome(self) -> Success[R] | Failure:
-        """The outcome of a task that is done."""
+        """The outcome of a task that is done; ask `done` first, it does not wait."""
         outcome: Success[R] | Failure | None = self._outcome
         if outcome is _VALUE:
             outcome = self._outcome = Success(self._result, 0, self.name, self._seconds)
