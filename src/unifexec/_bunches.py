@@ -262,13 +262,12 @@ def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
             for variable, value in pickle.loads(work.context):
                 variable.set(value)
         if type(item) is LargeCall:
-            args, kwargs = item.load()
+            value = item.load()
+        elif isinstance(item, (memoryview, bytes)):
+            value = pickle.loads(item)
         else:
-            if isinstance(item, (memoryview, bytes)):
-                item = pickle.loads(item)
-            elif not unary:
-                item = item, {}
-            args, kwargs = ((item,), {}) if unary else item
+            value = item if unary else (item, {})
+        args, kwargs = ((value,), {}) if unary else value
     except Exception as error:
         raise _cannot_rebuild("function or arguments", work.name, error) from error
     return fn(*args, **kwargs)

@@ -462,8 +462,6 @@ class Worker:
             self._job = None
 
     def _await(self, awaitable: Awaitable[Any], context: Context) -> Any:
-        from unifexec._running import current
-
         self._interruptible = False  # from here on it is the job that is stopped
         if self._loop is None:
             from unifexec._loops import Loop
@@ -759,7 +757,6 @@ def serve_forks() -> None:
     sock_fd, lifeline = (int(text) for text in sys.argv[1:])
     hold_lifeline(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import pickle  # noqa: F401  (what workers need first is loaded once, here)
 
     sock = socket.socket(fileno=sock_fd)
     while True:

@@ -21,6 +21,10 @@ def same(value: Any) -> Any:
     return value
 
 
+def pair(first: Any, second: Any) -> tuple[Any, Any]:
+    return first, second
+
+
 class Block:
     """Large memory that is pickled out of band, as an array of numpy is."""
 

@@ -156,6 +156,54 @@ def test_more_functions_than_a_worker_keeps(executor: ProcessExecutor, messages:
     assert [task.result(20) for task in tasks] == list(range(len(functions)))
 
 
+@pytest.mark.parametrize("options", [{}, {"time_limit": 20.0}], ids=["plain", "limited"])
+@pytest.mark.parametrize("errors", ["raise", "return"])
+@pytest.mark.parametrize("together", [True, False])
+def test_L12_a_single_argument_of_any_kind(
+    executor: ProcessExecutor, errors: Any, options: Any, together: bool
+) -> None:
+    """Whether it travels as it is, pickled, by cloudpickle or in shared memory."""
+
+    class Local:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Local)
+
+        __hash__ = None  # type: ignore[assignment]
+
+    items: list[Any] = [
+        1,
+        "two",
+        b"three",
+        None,
+        (4, 5),
+        [6],
+        {"seven": 7},
+        Local(),
+        bytes(300_000),
+    ]
+    view = executor.with_options(**options)
+    for chosen in [items] if together else [[item] * 3 for item in items]:
+        results = list(view.map(jobs.same, chosen, errors=errors, chunksize=len(chosen)))
+        values = results if errors == "raise" else [outcome.unwrap() for outcome in results]
+        assert values == chosen
+        pairs = list(view.map(jobs.pair, chosen, chosen, errors=errors, chunksize=len(chosen)))
+        both = pairs if errors == "raise" else [outcome.unwrap() for outcome in pairs]
+        assert both == [(item, item) for item in chosen]
+
+
+def test_items_of_a_class_that_travels_by_value_go_together(
+    executor: ProcessExecutor, messages: list[int]
+) -> None:
+    """As those of a script do: not in a message for each."""
+
+    class Local:
+        pass
+
+    list(executor.map(repr, [Local() for _ in range(20)], chunksize=20))
+    assert _worker.ITEMS in messages
+    assert _worker.ITEM not in messages
+
+
 def test_a_builtin_function_travels_as_its_name(executor: ProcessExecutor) -> None:
     """As a module's function does: it is not pickled anew for every task."""
     room = executor._room

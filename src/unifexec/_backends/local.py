@@ -366,13 +366,7 @@ class Room(_wait.Watched):
         """Threads, loops and the caller itself share memory: the function as it is."""
         return fn, copy_context()
 
-    def pack(
-        self,
-        fn: Callable[..., Any],
-        options: Options,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Any, Any, Any]:
+    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
         return fn, copy_context(), Call(args, kwargs) if kwargs else args
 

@@ -57,10 +57,10 @@ def _is_set(variable: Any) -> bool:
     return True
 
 
-def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-    """The arguments of one call as bytes; each call gets copies of its own."""
+def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], unary: bool) -> bytes:
+    """The arguments of one call as bytes, or (``unary``) the one that it has."""
     try:
-        return _pickling.dumps((args, kwargs))
+        return _pickling.dumps(args[0] if unary else (args, kwargs))
     except _pickling.REFUSAL as error:
         raise cannot_travel(name, args, kwargs, error) from error
 
@@ -73,10 +73,6 @@ def cannot_travel(
     return SerializationError(_pickling.explain(f"argument of {name!r}: args", parts, error))
 
 
-class Packed(bytes):
-    """Arguments by position and by name, among items that are one argument each."""
-
-
 def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
     """The arguments of items of a map, each as bytes; what cannot travel as its error (L12)."""
     if isinstance(work, SerializationError):
@@ -85,25 +81,22 @@ def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[A
     for item in inputs:
         data = _pickling.dumps_plainly(item if unary else (item, {}))
         if data is None or len(data) >= _pickling.LARGE:
-            data = _packed_item(room, work, (item,) if unary else item)
+            data = _packed_item(room, work, (item,) if unary else item, unary)
         packed.append(data)
     return packed
 
 
-def _packed_item(room: Any, work: Any, args: tuple[Any, ...]) -> Any:
+def _packed_item(room: Any, work: Any, args: tuple[Any, ...], unary: bool) -> Any:
     try:
-        item = room.pack_call(work, args, {})
+        return room.pack_call(work, args, {}, unary)
     except SerializationError as error:
         return error
-    return Packed(item) if type(item) is bytes else item
 
 
 def unpack_item(item: bytes, unary: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What was packed by `packed_items` or `pack_arguments`."""
     value = pickle.loads(item)
-    if unary and type(item) is not Packed:
-        return (value,), {}
-    args, kwargs = value
+    args, kwargs = ((value,), {}) if unary else value
     return args, kwargs
 
 

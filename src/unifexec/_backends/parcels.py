@@ -20,25 +20,26 @@ if TYPE_CHECKING:
 
 
 def pack_call(
-    pool: Pool, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    pool: Pool, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], unary: bool
 ) -> bytes | Cargo:
-    """The arguments of a call: as bytes, unless they are large or hold handles."""
+    """The arguments of a call, or the one: as bytes, unless they are large or hold handles."""
     for arg in args:
         if type(arg) in _pickling.BYTES and len(arg) >= _pickling.LARGE:
             break
     else:
-        data = _pickling.dumps_plainly((args, kwargs))
+        data = _pickling.dumps_plainly(args[0] if unary else (args, kwargs))
         if data is not None:
             return data if len(data) < _pickling.LARGE else pool.cargo([data])
-    return _pack_apart(pool, name, args, kwargs)
+    return _pack_apart(pool, name, args, kwargs, unary)
 
 
 def _pack_apart(
-    pool: Pool, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    pool: Pool, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], unary: bool
 ) -> bytes | Cargo:
+    apart = tuple(map(_pickling.bytes_apart, args))
     with collecting() as cargos:
         try:
-            parts = _pickling.dumps_apart((tuple(map(_pickling.bytes_apart, args)), kwargs))
+            parts = _pickling.dumps_apart(apart[0] if unary else (apart, kwargs))
         except _pickling.REFUSAL as error:
             raise cannot_travel(name, args, kwargs, error) from error
     large = sum(map(len, parts)) >= _pickling.LARGE

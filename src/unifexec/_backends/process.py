@@ -340,22 +340,16 @@ class ProcessRoom(Room):
                 self._works.popitem(last=False)
             return key
 
-    def pack(
-        self,
-        fn: Callable[..., Any],
-        options: Options,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Work, None, tuple[Any, ...] | bytes | Cargo]:
+    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """As `pack_work`, with the arguments: as in `pack_items`."""
         work = self._work_of(fn, options)
         if not kwargs and are_small_atoms(args):
             return work, None, args
         return work, None, self.pack_call(work, args, kwargs)
 
-    def pack_call(self, work: Work, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes | Cargo:
+    def pack_call(self, work: Work, args: Any, kwargs: Any, unary: bool = False) -> bytes | Cargo:
         """The arguments of a call as bytes, or in shared memory."""
-        return pack_call(self._segments, work.name, args, kwargs)
+        return pack_call(self._segments, work.name, args, kwargs, unary)
 
     def retire(self, token: int) -> None:
         """A segment or a shared value is not needed any more. Called by finalisers."""
@@ -397,7 +391,6 @@ class ProcessRoom(Room):
                     self._hear()
                 else:
                     self._attend(key.data, events, key.fd)
-            self._asleep = False
         self._segments.close()
         self._starter.close()
         self._selector.close()
@@ -550,7 +543,7 @@ class ProcessRoom(Room):
         """Single tasks as one message, if that is worth it."""
         works = [member.work for member in run.batch.parts()]
         different = dict.fromkeys(works)
-        if not len(works) > 1 or len(different) > KNOWN_WORKS:
+        if len(works) < 2 or len(different) > KNOWN_WORKS:
             return False
         items = run.batch.items
         if len(set(map(type, items))) > 1:
@@ -571,8 +564,7 @@ class ProcessRoom(Room):
             work: Work = batch.work
             self._send_work(child, work)
             data: Any = _data_of(item, batch.unary)
-            unary = batch.unary and type(data) is bytes
-            head = _bunches.ITEM_HEAD.pack(work.key, index, limited, unary)
+            head = _bunches.ITEM_HEAD.pack(work.key, index, limited, batch.unary)
             if type(data) is Cargo:
                 send_item(self, child, run.number, offset, head, data)
             else:
@@ -703,7 +695,7 @@ def _readable(sock: socket.socket) -> bool:
 
 def _data_of(item: Any, unary: bool) -> Any:
     """An item as bytes, unless it is a cargo; it was packed already, or is of atoms."""
-    if isinstance(item, (bytes, Cargo)):
+    if type(item) in (bytes, Cargo):
         return item
     return _pickling.dumps(item if unary else (item, {}))
 

@@ -211,23 +211,17 @@ class SerialRoom(Room):
         with collecting():
             return PortableFunction(fn, options), copy_context()
 
-    def pack(
-        self,
-        fn: Callable[..., Any],
-        options: Options,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> tuple[Any, Any, Any]:
+    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """As `pack_work`, with the arguments as they are, or (``portable``) as bytes."""
         if not self._portable:
             return super().pack(fn, options, args, kwargs)
         work, context = self.pack_work(fn, options)
         return work, context, self.pack_call(work, args, kwargs)
 
-    def pack_call(self, work: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    def pack_call(self, work: Any, args: Any, kwargs: Any, unary: bool = False) -> bytes:
         """The arguments as bytes."""
         with collecting():
-            return pack_arguments(work.name, args, kwargs)
+            return pack_arguments(work.name, args, kwargs, unary)
 
     def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map, as they are or as bytes."""

@@ -41,13 +41,7 @@ if TYPE_CHECKING:
             """
             ...
 
-        def pack(
-            self,
-            fn: Callable[..., Any],
-            options: Options,
-            args: tuple[Any, ...],
-            kwargs: dict[str, Any],
-        ) -> tuple[Any, Any, Any]:
+        def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
             """As `pack_work`, and what it keeps of the arguments of one call."""
             ...
 
