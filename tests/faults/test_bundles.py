@@ -80,6 +80,7 @@ def test_L12_each_has_its_own_outcome(executor: ProcessExecutor, messages: list[
             executor.submit(jobs.make, "no such thing"),
             executor.submit(lambda x: -x, 8),
         ]
+        rest = [executor.submit(jobs.square, x) for x in range(40)]  # so they go together
         kept.append(1)  # too late
     told = [task.exception(20) or task.result(20) for task in tasks]
     assert [told[i] for i in (0, 1, 3, 5, 6, 9)] == [9, [], 5, 5, 4, -8]
@@ -91,21 +92,21 @@ def test_L12_each_has_its_own_outcome(executor: ProcessExecutor, messages: list[
     assert messages.count(_worker.TASKS) >= 1
     names = [task.outcome().name for task in tasks]
     assert names[:4] == ["square", "same", "raise_it", "int"]
+    assert [task.result(20) for task in rest] == [x * x for x in range(40)]
 
 
 def test_each_has_its_own_time(executor: ProcessExecutor, messages: list[int]) -> None:
     """A slow one among quick ones; also a coroutine."""
     with backlog(executor):
         messages.clear()
-        quick = [executor.submit(jobs.square, x) for x in range(20)]
-        slow = executor.submit(time.sleep, 0.005)
-        waits = executor.submit(anyio.sleep, 0.005)
-        more = [executor.submit(jobs.square, x) for x in range(20)]
-    for task in [*quick, slow, waits, *more]:
+        waits = executor.submit(anyio.sleep, 0.003)
+        slow = executor.submit(time.sleep, 0.003)
+        quick = [executor.submit(jobs.square, x) for x in range(40)]
+    for task in [waits, slow, *quick]:
         task.result(20)
-    assert slow.outcome().seconds >= 0.005
-    assert waits.outcome().seconds >= 0.005
-    seconds = sorted(task.outcome().seconds for task in [*quick, *more])
+    assert waits.outcome().seconds >= 0.003
+    assert slow.outcome().seconds >= 0.003
+    seconds = sorted(task.outcome().seconds for task in quick)
     assert 0 < seconds[20] < 0.001  # the median: on a busy machine some may be slow
     assert messages.count(_worker.TASKS) >= 1
 
@@ -149,7 +150,7 @@ def test_L10_a_slow_one_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_more_functions_than_a_worker_keeps(executor: ProcessExecutor, messages: list[int]) -> None:
     """A bundle that would crowd out its own functions goes in single messages."""
-    functions = [eval(f"lambda: {number}") for number in range(KNOWN_WORKS + 20)]
+    functions = [eval(f"lambda: {number}") for number in range(3 * KNOWN_WORKS)]
     with backlog(executor):
         messages.clear()
         tasks = [executor.submit(fn) for fn in functions]
