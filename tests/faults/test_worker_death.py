@@ -14,6 +14,7 @@ from unifexec import (
     InitializerError,
     ProcessExecutor,
     Success,
+    ThreadExecutor,
     TimeLimitError,
     WorkerLostError,
     _segments,
@@ -334,6 +335,23 @@ def test_L22_no_respawn_loop(tmp_path: Path) -> None:
             with pytest.raises(InitializerError):
                 executor.submit(jobs.square, 1)
     assert 1 <= len(path.read_text()) <= 2
+
+
+def test_L22_initializer_that_raises_for_a_spare_thread() -> None:
+    """The first thread was set up; one that a waiting task needs besides it cannot be."""
+    calls: list[None] = []
+
+    def once() -> None:
+        calls.append(None)
+        if len(calls) > 1:
+            raise OSError("only once")
+
+    with ThreadExecutor(1, initializer=once) as executor:
+        outer = executor.submit(lambda: executor.submit(jobs.square, 2).result())
+        with pytest.raises(InitializerError, match="'square'.*only once"):
+            outer.result(20)
+        with pytest.raises(InitializerError, match="only once"):
+            executor.submit(jobs.square, 1)
 
 
 def test_L22_initializer_that_raises() -> None:

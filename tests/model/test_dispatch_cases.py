@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unifexec import TaskCancelledError, TimeLimitError, WorkerLostError
+from unifexec import InitializerError, TaskCancelledError, TimeLimitError, WorkerLostError
 from unifexec._core.dispatch import Batch, Dispatch, Limits, Run, Single
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
@@ -212,3 +212,20 @@ def test_L15_an_abort_in_a_bundle_stops_its_own_task() -> None:
     story.tell("withdrawn", story.runs[1].number, 2)
     assert isinstance(story.outcomes[tasks[2], 0].error, TaskCancelledError)
     assert [batch.sink for batch in story.core.queue] == [tasks[3]]
+
+
+def test_L22_a_run_that_cannot_be_set_up_besides_others() -> None:
+    """It fails, with all that waits; the others of its worker go on, and closing ends."""
+    story, waiting, nested, queued = Story(), FakeTask(0), FakeTask(1), FakeTask(2)
+    story.submit(waiting)
+    story.tell("step_aside", story.runs[0].number)
+    story.submit(nested)
+    story.submit(queued)
+    story.tell("not_set_up", story.runs[1].number, OSError("not again"))
+    assert isinstance(story.error(nested), InitializerError)
+    assert isinstance(story.error(queued), InitializerError)
+    story.tell("close", False, False)
+    story.answer(story.runs[0], "done")
+    assert story.outcomes[waiting, 0].value == "done"
+    assert story.core.active == 0
+    assert story.said[-1] == "stop"

@@ -210,7 +210,8 @@ class ThreadRoom(Room):
             self.post(self.dispatch.answered, run.number, refused)
             return
         run.carried = Trip(run, lane, Place(self, run.number))
-        lane.put(partial(self._way_of(run.batch), run))
+        travel = partial(self._way_of(run.batch), run)
+        lane.put(travel if idle else partial(self._set_up_spare, run, travel))
 
     def _way_of(self, batch: Batch) -> Callable[[Run], None]:
         """How a batch is run: with as little done for each item as it allows."""
@@ -224,9 +225,23 @@ class ThreadRoom(Room):
     def _spare_lane(self, worker: Worker) -> Lane:
         """One more thread of a worker whose others wait, or were given up."""
         lane = self._lane()
-        lane.put(self.setup.initialize)
         worker.carried.append(lane)
         return lane
+
+    def _set_up_spare(self, run: Run, travel: Callable[[], None]) -> None:
+        """As `_set_up`, on a spare lane, before its first run."""
+        try:
+            self.setup.initialize()
+        except BaseException as error:
+            self._tell_on_lane(self._failed_to_set_up_spare, run, presentable(error))
+        else:
+            travel()
+
+    def _failed_to_set_up_spare(self, run: Run, error: BaseException, now: float) -> None:
+        if run.carried.lane in run.worker.carried:  # else it was given up meanwhile
+            run.worker.carried.remove(run.carried.lane)
+            run.carried.lane.end()
+        self.dispatch.not_set_up(run.number, error, now)
 
     def do_withdraw(self, run: Run) -> None:
         """Take back what has not started, and hand over what is done."""

@@ -517,6 +517,15 @@ class Dispatch:
         self._forget(number)
         self._break(error, now)
 
+    def not_set_up(self, number: int, error: BaseException, now: float) -> None:
+        """A run could not start: its worker runs others, and could not be set up once more."""
+        self._break(error, now)
+        run = self.runs.get(number)
+        if run is not None:
+            left = range(run.cursor, run.end)
+            errors = [self._initializer_error(*_name_and_index(run, offset)) for offset in left]
+            self.answered(number, [Failure(error) for error in errors], now)
+
     def died(
         self, number: int, touched: bool, reason: Callable[[str], WorkerLostError], now: float
     ) -> None:
@@ -974,9 +983,14 @@ def _outcome_of(answer: Any) -> Any:
     return Success(answer[0], seconds=answer[1]) if type(answer) is tuple else answer
 
 
+def _name_and_index(run: Run, offset: int) -> tuple[str, int]:
+    batch, index = run.batch.at(offset)
+    return batch.name, index
+
+
 def _describe(run: Run) -> str:
-    batch, index = run.batch.at(run.cursor)
-    return f"{batch.name!r} (item {index})"
+    name, index = _name_and_index(run, run.cursor)
+    return f"{name!r} (item {index})"
 
 
 def _limit_error(run: Run, limit: float) -> TimeLimitError:
