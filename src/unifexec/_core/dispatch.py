@@ -81,14 +81,14 @@ class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
     # What most batches have: here, and not in each of them, for there are very many.
-    first = 0
-    single = False  # a task of its own, that may be bundled with others
-    plain = False  # nobody asks for more than the values of those that succeed
-    loose = False  # may be joined with what follows it in its map
-    unary = False  # an item is the one argument of a call, else what the backend made of all
-    deaths = 0  # how often a worker died of its first item
-    near_deaths = 0  # how often one died with it, and had not touched it
-    doomed = False  # a task that was aborted before its turn came
+    first: int = 0
+    single: bool = False  # a task of its own, that may be bundled with others
+    plain: bool = False  # nobody asks for more than the values of those that succeed
+    loose: bool = False  # may be joined with what follows it in its map
+    unary: bool = False  # an item is the one argument of a call, else what the backend made of all
+    deaths: int = 0  # how often a worker died of its first item
+    near_deaths: int = 0  # how often one died with it, and had not touched it
+    doomed: bool = False  # a task that was aborted before its turn came
     context: Any = None  # a copy of the caller's, where the backend runs in it
     name: str
 
