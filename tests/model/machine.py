@@ -40,8 +40,8 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_block", "answered_tasks", "withdrawn", "started", "stopping", "discarded",
-    "step_aside", "step_back", "ready", "died", "gone",
+    "answered", "answered_each", "answered_block", "answered_tasks", "withdrawn", "started",
+    "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
 SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
@@ -409,6 +409,10 @@ class DispatchMachine(RuleBasedStateMachine):
 
     note_answered_block = note_answered_tasks = note_answered
 
+    def note_answered_each(self, answers: list[tuple[int, Any]]) -> None:
+        for number, outcome in answers:
+            self.note_answered(number, outcome)
+
     def note_flush(self, trip: Trip) -> None:
         self.note_answered(trip.run.number)
 
@@ -608,6 +612,14 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def finish(self, trip: Trip, obey: bool, keep: bool = False) -> None:
         """An item is over; its outcome is handed over at once, or with later ones."""
+        outcome = self.end_item(trip, obey)
+        if not (keep and trip.todo and self.may_keep(trip, outcome)):
+            self.hand_over(trip)
+        if trip.abandoned:
+            self.drop(trip)
+
+    def end_item(self, trip: Trip, obey: bool) -> Any:
+        """The item that runs is over: its outcome, which is kept."""
         assert trip.current is not None
         item = self.item(trip.run, trip.current)
         item.seconds = self.now - item.started_at
@@ -618,10 +630,21 @@ class DispatchMachine(RuleBasedStateMachine):
             outcome = Failure(Interrupted(), seconds=item.seconds)
         trip.kept.append(outcome)
         trip.current = None
-        if not (keep and trip.todo and self.may_keep(trip, outcome)):
-            self.hand_over(trip)
-        if trip.abandoned:
-            self.drop(trip)
+        return outcome
+
+    @step(obey=NO_YES, late=NO_YES)
+    def all_of_one_item_finish(self, obey: bool, late: bool) -> None:
+        """Runs of one item end in one turn of a loop, which tells them as one."""
+        answers: list[tuple[int, Any]] = []
+        for trip in self.trips():
+            if len(trip.run.batch) == 1 and trip.current is not None and not trip.waiting:
+                self.end_item(trip, obey)
+                answers.append((trip.run.number, trip.kept.pop()))
+                if trip.abandoned:
+                    self.drop(trip)
+        self.post("answered_each", answers)
+        if not late:
+            self.deliver_all()
 
     def may_keep(self, trip: Trip, outcome: Any) -> bool:
         """A thread may keep whatever has no limit, a process no more than values."""
@@ -770,7 +793,11 @@ class DispatchMachine(RuleBasedStateMachine):
             "died": (True, WorkerLostError),
             "step_back": (lambda: None,),
         }
-        self.post(what, pick_from(over, pick), *rest.get(what, ()))
+        number = pick_from(over, pick)
+        if what == "answered_each":
+            self.post(what, [(number, Success("old"))])
+        else:
+            self.post(what, number, *rest.get(what, ()))
 
     def over_runs(self) -> list[int]:
         core = self.dispatch

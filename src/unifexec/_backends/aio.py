@@ -11,7 +11,7 @@ from time import perf_counter
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Room, Setup, both, checked_workers
+from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -34,72 +34,35 @@ if TYPE_CHECKING:
     from unifexec._loops import Jobs
     from unifexec.abc import Traits
 
-FLUSH_SECONDS = 0.001  # how long an outcome may wait for those behind it
 DEFAULT_WORKERS = 1000  # tasks at once; a bound, since sockets and memory have one too
 
 
-class Trip:
-    """What a run carries: its items, one after the other, each as a call of its own."""
-
-    __slots__ = (
-        "batch", "begun", "call", "end", "finished", "flushed", "home", "number", "offset",
-        "worker",
-    )  # fmt: skip
-
-    def __init__(self, home: AsyncRoom, run: Run) -> None:
-        self.home = home
-        self.number = run.number
-        self.batch: Batch = run.batch
-        self.worker: int = run.worker.index
-        self.offset = 0  # the item whose turn it is
-        self.end = len(run.batch)  # items from here on were taken back
-        self.finished: list[Any] = []  # outcomes that dispatch does not know yet
-        self.flushed = perf_counter()  # when it was last told
-        self.begun = False  # the item runs: it cannot be taken back
-        self.call: Any = Call(self)  # until the last is over: each refers to the other
-
-    def take_back(self) -> int:
-        """Keep what has begun, give back the rest: how many items that is."""
-        end, self.end = self.end, min(self.end, self.offset + self.begun)
-        return end - self.end
-
-    # -- the place that its tasks hold among ``max_workers`` (`_running.Place`) --
-
-    @property
-    def room(self) -> object:
-        """The room of the executor."""
-        return self.home
-
-    def leave(self) -> None:
-        """The task waits: another may run."""
-        self.home.post(self.home.dispatch.step_aside, self.number)
-
-    def enter(self, granted: Callable[[], object]) -> None:
-        """The task wants to go on: ``granted`` is called when it may."""
-        self.home.post(self.home.dispatch.step_back, self.number, granted)
-
-
 class Call(Job, CurrentTask):
-    """One task that runs: as a job on the loop, or first as a plain function in a lane.
+    """What a run carries: its one task, as a job on the loop or first as a plain function.
 
     And what the task knows of itself, in one, for there are very many.
     """
 
-    __slots__ = ("_batch", "_start", "_trip", "_unawaited", "handle", "lane", "on_loop")
+    __slots__ = (
+        "_batch", "_room", "_start", "_unawaited", "handle", "lane", "number", "on_loop", "over",
+    )  # fmt: skip
 
-    def __init__(self, trip: Trip) -> None:
-        batch, self.index = trip.batch.at(trip.offset)  # single tasks each have work of their own
+    def __init__(self, room: AsyncRoom, run: Run) -> None:
+        batch = run.batch
         self.name = batch.name
-        self._batch = batch
-        self.worker = trip.worker
+        self.index = batch.first
+        self.worker = run.worker.index
         self.stop_requested = False
-        self._place = trip
-        self._waits = 0
+        self.number = run.number
         self.handle = None
         self.lane: Lane | None = None
-        self.on_loop = trip.home.awaits(batch)  # a job, or with the carrier's next step
+        self.on_loop = room.awaits(batch)  # a job, or with the carrier's next step
+        self.over = False
+        self._place = Place(room, run.number)
+        self._waits = 0
+        self._batch = batch
+        self._room = room
         self._start = 0.0
-        self._trip = trip
         self._unawaited: Unawaited | None = None
 
     # -- as a job --
@@ -117,23 +80,23 @@ class Call(Job, CurrentTask):
         self._start += perf_counter()
         if self._unawaited is not None:
             return self._unawaited.awaitable
-        trip = self._trip
-        args, kwargs = both(trip.batch, trip.batch.items[trip.offset])
-        made: Awaitable[Any] = self._batch.work(*args, **kwargs)
+        batch = self._batch
+        args, kwargs = both(batch, batch.items[0])
+        made: Awaitable[Any] = batch.work(*args, **kwargs)
         return made
 
     def ended(self, succeeded: bool, value: Any) -> None:
         """The job is over."""
         self.handle = None  # its context refers to us
-        self._trip.home.ended(self._trip, succeeded, value, perf_counter() - self._start)
+        self._room.ended(self, succeeded, value, perf_counter() - self._start)
 
     # -- as a plain function --
 
     def call_plainly(self) -> tuple[bool, Any, float]:
         """Call it; on a lane."""
-        trip = self._trip
-        args, kwargs = both(trip.batch, trip.batch.items[trip.offset])
-        return run_task(self, self.context(), self._batch.work, args, kwargs, Unawaited)
+        batch = self._batch
+        args, kwargs = both(batch, batch.items[0])
+        return run_task(self, self.context(), batch.work, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:
         """The function returned, after so long, what the job is to await."""
@@ -184,7 +147,7 @@ class AsyncRoom(Room):
     """Workers are places on one event loop; the carrier is a task of that loop."""
 
     name = "unifexec-async-loop"
-    batches = False  # coroutines start in turn, and none waits behind another that is slow
+    batches = False  # a run is one task: coroutines start in turn, none waits behind a slow one
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
@@ -192,7 +155,8 @@ class AsyncRoom(Room):
         self._bound = False  # to the caller's loop
         self._loop_ident: int | None = None
         self._jobs: Jobs
-        self._starting: deque[Trip] = deque()  # jobs that the carrier starts with its next step
+        self._starting: deque[Call] = deque()  # jobs that the carrier starts with its next step
+        self._over: list[tuple[int, Any]] = []  # runs that ended, and dispatch does not know it
         self._named: Context | None = None  # the context that was told of the loop last
         self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
@@ -257,11 +221,9 @@ class AsyncRoom(Room):
             while True:
                 self.serve()
                 while self._starting:
-                    trip = self._starting.popleft()
-                    if trip.offset < trip.end:  # else it was taken back
-                        trip.begun = True
-                        self._jobs.start(trip.call, trip.call.context())
-                    del trip  # or we would keep the last one's arguments while we sleep
+                    call = self._starting.popleft()
+                    self._jobs.start(call, call.context())
+                    del call  # or we would keep the last one's arguments while we sleep
                 if self.closed:
                     break
                 if self.nothing_to_serve():
@@ -300,8 +262,13 @@ class AsyncRoom(Room):
 
     def do_send(self, run: Run) -> None:
         """Run a task: a coroutine function on the loop, a plain one in a lane."""
-        run.carried = trip = Trip(self, run)
-        self._start(trip)
+        run.carried = call = Call(self, run)
+        if run.batch.options.time_limit is not None:
+            self._post_here(self.dispatch.started, run.number, 0)
+        if call.on_loop:
+            self._starting.append(call)
+        else:
+            self._put_in_a_lane(call)
 
     def awaits(self, batch: Batch) -> bool:
         """Whether its function is a coroutine function; looked at once for items of a map."""
@@ -312,24 +279,14 @@ class AsyncRoom(Room):
             self._seen, self._awaits = batch.work, is_coroutine_function(batch.work)
         return self._awaits
 
-    def _start(self, trip: Trip) -> None:
-        """Start the item whose turn it is."""
-        if trip.batch.options.time_limit is not None:
-            self._post_here(self.dispatch.started, trip.number, trip.offset)
-        if trip.call.on_loop:
-            self._starting.append(trip)
-        else:
-            trip.begun = True
-            self._put_in_a_lane(trip)
-
-    def _put_in_a_lane(self, trip: Trip) -> None:
+    def _put_in_a_lane(self, call: Call) -> None:
         try:
             lane = self._idle_lanes.pop() if self._idle_lanes else self._lane()
         except RuntimeError:  # no new threads: the interpreter is shutting down
-            self._call(trip)
+            self._call(call)
         else:
-            trip.call.lane = lane
-            lane.put(lambda: self._call(trip))
+            call.lane = lane
+            lane.put(lambda: self._call(call))
 
     def _lane(self) -> Lane:
         number = len(self._lane_threads)
@@ -337,14 +294,13 @@ class AsyncRoom(Room):
         self._lane_threads.append(lane.thread)
         return lane
 
-    def _call(self, trip: Trip) -> None:
+    def _call(self, call: Call) -> None:
         """Call a plain function; on a lane."""
-        answer = trip.call.call_plainly()
-        self.post(self._called, trip, *answer)
+        answer = call.call_plainly()
+        self.post(self._called, call, *answer)
 
-    def _called(self, trip: Trip, succeeded: bool, value: Any, seconds: float, now: float) -> None:
+    def _called(self, call: Call, succeeded: bool, value: Any, seconds: float, now: float) -> None:
         """A plain function returned; on the loop."""
-        call = trip.call
         lane, call.lane = call.lane, None
         if lane is not None and lane.thread in self._lane_threads:
             self._idle_lanes.append(lane)
@@ -352,37 +308,22 @@ class AsyncRoom(Room):
             lane.end()
         if isinstance(value, Unawaited):
             call.go_on_with(value, seconds)
-            self._starting.append(trip)
+            self._starting.append(call)
         else:
-            self.ended(trip, succeeded, value, seconds)
+            self.ended(call, succeeded, value, seconds)
 
-    def ended(self, trip: Trip, succeeded: bool, value: Any, seconds: float) -> None:
-        """An item is over: the next one; on the loop.
+    def ended(self, call: Call, succeeded: bool, value: Any, seconds: float) -> None:
+        """A task is over; on the loop. All that end in one turn of it are told as one."""
+        call.over = True
+        outcome = (Success if succeeded else Failure)(value, 0, "", seconds)
+        if not self._over:
+            self._post_here(self._tell_over)
+        self._over.append((call.number, outcome))
 
-        Its outcome may wait for those behind it, if it is no failure (L14) and they are quick.
-        """
-        make = Success if succeeded else Failure
-        trip.finished.append(make(value, 0, "", seconds))
-        trip.offset += 1
-        trip.begun = False
-        if trip.offset >= trip.end:
-            trip.call = None
-            self._flush(trip)
-            return
-        now = perf_counter()
-        limited = trip.batch.options.time_limit is not None
-        if limited or not succeeded or now - trip.flushed > FLUSH_SECONDS:
-            trip.flushed = now
-            self._flush(trip)
-        trip.call = Call(trip)
-        self._start(trip)
-        self._wake_here()
-
-    def _flush(self, trip: Trip) -> None:
-        """Tell what is over."""
-        if trip.finished:
-            finished, trip.finished = trip.finished, []
-            self._post_here(self.dispatch.answered, trip.number, finished)
+    def _tell_over(self, now: float) -> None:
+        """What is told later than it came is only what follows: the end of a task."""
+        over, self._over = self._over, []
+        self.dispatch.answered_each(over, now)
 
     def _post_here(self, event: Callable[..., object], *args: Any) -> None:
         """As `post`, on the loop itself: the carrier is woken without a call across threads."""
@@ -393,30 +334,21 @@ class AsyncRoom(Room):
         if self._asleep and self._bell is not None:
             self._bell.set_here()
 
-    def do_withdraw(self, run: Run) -> None:
-        """Take back what has not started, and tell what is over."""
-        count = run.carried.take_back()
-        self._flush(run.carried)
-        self._post_here(self.dispatch.withdrawn, run.number, count)
-
     def do_abort(self, run: Run) -> None:
         """Ask the task to stop: a coroutine will, a plain function may."""
-        trip = run.carried
-        if trip.offset == run.cursor:  # else that item is over already
-            trip.call.stop_requested = True
-            if trip.call.on_loop:
-                trip.call.stop()
+        call = run.carried
+        if not call.over:
+            call.stop_requested = True
+            if call.on_loop:
+                call.stop()
                 self._post_here(self.dispatch.stopping, run.number, run.cursor)
-        self._flush(trip)
 
     def do_discard(self, run: Run) -> None:
         """Let it go on by itself; nobody waits for its lane any more."""
-        trip = run.carried
-        if trip.call is not None:
-            if trip.call.lane is not None:
-                self._lane_threads.remove(trip.call.lane.thread)
-            self._jobs.give_up(trip.call)
-        trip.take_back()
+        call = run.carried
+        if call.lane is not None:
+            self._lane_threads.remove(call.lane.thread)
+        self._jobs.give_up(call)
         self._post_here(self.dispatch.discarded, run.number)
 
     def do_stop(self, worker: Worker) -> None:
@@ -434,10 +366,8 @@ class AsyncRoom(Room):
     def can_stop(self, task: Task[Any]) -> bool:
         """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
         for run in list(self.dispatch.runs.values()):
-            trip = run.carried
-            for offset, batch in enumerate(run.batch.parts()):
-                if batch.sink is task and trip is not None:
-                    return bool(offset != trip.offset or trip.call.on_loop)
+            if run.batch.sink is task and run.carried is not None:
+                return bool(run.carried.on_loop)
         return False
 
 

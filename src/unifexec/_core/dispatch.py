@@ -381,6 +381,21 @@ class Dispatch:
         run.progress = now
         self._go_on(run, now)
 
+    def answered_each(self, answers: list[tuple[int, Any]], now: float) -> None:
+        """Runs of one item each were answered: their numbers, and the outcomes.
+
+        The same as `answered` for one after the other, but what runs next is decided once.
+        """
+        for number, outcome in answers:
+            run = self.runs.get(number)
+            if run is None:
+                self.abandoned.discard(number)
+                continue
+            self._answer_item(run, outcome)
+            self._end(run, now)
+        self._assign(now)
+        self._maybe_end(now)
+
     def answered_block(self, number: int, values: list[Any], seconds: float, now: float) -> None:
         """Items of a plain run succeeded, in order, in so many seconds each.
 
@@ -793,13 +808,17 @@ class Dispatch:
             if run.end - run.cursor > 1 and not run.withdrawing:
                 self._remind(run.progress + PATIENCE, "patience", run.number, run.cursor)
             return
+        self._end(run, now)
+        self._assign(now)
+        self._maybe_end(now)
+
+    def _end(self, run: Run, now: float) -> None:
+        """All of a run is answered."""
         self._leave(run)
         worker = run.worker
         worker.runs.remove(run)
         worker.tasks += run.cursor
         self._rest(worker, now)
-        self._assign(now)
-        self._maybe_end(now)
 
     def _leave(self, run: Run) -> None:
         """A run is over: its place is free."""
