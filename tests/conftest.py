@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -29,8 +30,12 @@ settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev")
 )
 
+# A shell that starts us in the background has SIGINT ignored, and what we start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 LINGERING_THREADS = (
-    "unifexec-callbacks",  # one for the process: runs callbacks, leaves when it has none
+    "unifexec-callbacks",  # one for the process: runs callbacks
     "Trio thread",  # trio keeps its threads for ten seconds, to use them again
     "pytest_timeout ",  # the time limit of the running test
 )

@@ -93,6 +93,14 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def compute_and_sleep(seconds: float) -> None:
+    """Compute in Python for so long, then rest as long."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+    time.sleep(seconds)
+
+
 async def nap(seconds: float) -> None:
     """Wait in a coroutine."""
     await asyncio.sleep(seconds)

@@ -139,6 +139,17 @@ def test_parsing_is_seen_to_hold_the_gil() -> None:
         assert any("it holds the GIL" in reason for reason in advice.reasons)
 
 
+def test_dry_gives_the_workers_asked_for() -> None:
+    """``workers`` is the caller's word, whether anything is measured or not."""
+    assert advise(functions.note_call, [1, 2, 3], dry=True, workers=3).workers == 3
+
+
+def test_it_claims_nothing_of_the_gil_for_what_mostly_waits() -> None:
+    """Who sleeps half of the time keeps out of its twin's way, whatever it does with the GIL."""
+    advice = advise(functions.compute_and_sleep, [0.01] * 4, budget=1.0)
+    assert not [reason for reason in advice.reasons if "without the GIL" in reason]
+
+
 @pytest.mark.slow  # it wants cores that other programs leave alone
 @pytest.mark.skipif(machine.usable_cores() < 2, reason="needs two cores")
 @pytest.mark.parametrize(
@@ -515,8 +526,8 @@ def test_the_advise_command(tmp_path: Path) -> None:
     name = "tests.guidance_functions:sleep"
     done = run("advise", name, "--samples", "[0.002]", "--budget", "0.5", "--json", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("sleep: use thread")
-    assert json.loads(path.read_text())["executor"] == "thread"
+    advised = json.loads(path.read_text())["executor"]  # on a busy machine there may be no time
+    assert done.stdout.startswith(f"sleep: use {advised}")
 
 
 def test_the_advise_command_dry() -> None:

@@ -16,7 +16,8 @@ from unifexec import (
     Success,
     ThreadExecutor,
 )
-from unifexec.testing import programs
+
+from . import lockstep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,14 +78,14 @@ class TestLockstep:
 
 
 def check(ex: Any, program: Any) -> None:
-    """Run a program on both, and compare; `programs` leaves out what time decides."""
+    """Run a program on both, and compare; `lockstep` leaves out what time decides."""
     with SerialExecutor() as serial:
-        expected = programs.run(serial, program)
-    got = programs.run(ex, program)
+        expected = lockstep.run(serial, program)
+    got = lockstep.run(ex, program)
     assert got == expected
 
 
 def test_outcomes_are_compared_by_content() -> None:
     """The comparison itself tells values from failures."""
-    assert programs.plain(Success(1, index=2)) == ("value", 1, 2)
-    assert programs.plain(Failure(ValueError("x"), index=1)) == ("error", "ValueError('x')", 1)
+    assert lockstep.plain(Success(1, index=2)) == ("value", 1, 2)
+    assert lockstep.plain(Failure(ValueError("x"), index=1)) == ("error", "ValueError('x')", 1)

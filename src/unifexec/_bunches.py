@@ -1,7 +1,7 @@
 """What a worker process is given to run, and the values it has not sent: see `_worker`.
 
 Functions and arguments as they come, many items as one *bunch*, and the memory that the worker
-shares with its parent. The standard library only: a worker loads it to begin with.
+shares with its parent. A worker loads it to begin with: of the package, `_pickling` and `_running`.
 """
 
 from __future__ import annotations

@@ -191,16 +191,20 @@ def is_awaitable(value: Any) -> bool:
     return hasattr(type(value), "__await__")
 
 
-def presentable(error: BaseException) -> BaseException:
-    """An exception as the caller shall see it: PEP 479 for all tasks (L13), our frames cut."""
+def presentable(error: BaseException, caller: str = __file__) -> BaseException:
+    """An exception as the user shall see it: PEP 479 for all tasks (L13), our frames cut.
+
+    Those at the top of its traceback, of this file and of the ``caller``.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename in (caller, __file__):
+        traceback = traceback.tb_next
+    error = error.with_traceback(traceback)
     if isinstance(error, (StopIteration, StopAsyncIteration)):
         wrapper = RuntimeError(f"the task raised {type(error).__name__}")
         wrapper.__cause__ = error
         return wrapper
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    return error.with_traceback(traceback)
+    return error
 
 
 class Claims:

@@ -92,7 +92,7 @@ def block(what: Watchable, ready: Callable[[], bool], timeout: float | None = No
         came = _sleep(what, ready, deadline)
     finally:
         if not came:
-            task.step_back(_go_on)
+            task.step_back(go_on)
     if came:
         _step_back(task)
     return came
@@ -131,7 +131,7 @@ def _slice(left: float | None) -> float | None:
     return SIGNAL_SECONDS if left is None else min(left, SIGNAL_SECONDS)
 
 
-def _go_on() -> None:
+def go_on() -> None:
     """The task has its place again, and did not wait for it."""
 
 
@@ -141,18 +141,8 @@ def _step_back(task: Any) -> None:
     granted.get()
 
 
-async def suspend(what: Watchable, ready: Callable[[], bool]) -> None:
-    """Suspend this coroutine until ``ready()``; its loop goes on."""
-    if ready() or current_task() is not None:
-        await suspend_for(what, ready)
-    else:
-        await _sleep_on_loop(what, ready, None)
-
-
-async def suspend_for(
-    what: Watchable, ready: Callable[[], bool], timeout: float | None = None
-) -> bool:
-    """As `suspend`; False when ``timeout`` seconds passed first."""
+async def suspend(what: Watchable, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+    """Suspend this coroutine until ``ready()``; False when ``timeout`` seconds passed first."""
     if ready():
         await checkpoint()
         return True
@@ -166,7 +156,7 @@ async def suspend_for(
         came = await _sleep_on_loop(what, ready, deadline)
     finally:
         if not came:
-            task.step_back(_go_on)
+            task.step_back(go_on)
     if came:
         event = LoopEvent()
         task.step_back(event.set)
@@ -202,7 +192,7 @@ async def checkpoint() -> None:
     do not give way at all, every millisecond: a turn of the loop costs more than a result.
     """
     known = getattr(_here, "delivery", None)
-    if known is None or monotonic() - known.held_since >= HOLD_SECONDS:
+    if known is None or monotonic() - known.shared_at >= HOLD_SECONDS:
         await give_way()
 
 
@@ -226,13 +216,13 @@ class Delivery:
     do the same in the midst of it.
     """
 
-    __slots__ = ("_count", "_due", "_noted", "held_since")
+    __slots__ = ("_count", "_due", "_noted", "shared_at")
 
     def __init__(self) -> None:
         self._due: deque[LoopEvent] = deque()
         self._count = 0  # written on the loop only
         self._noted = -1
-        self.held_since = float("-inf")  # when `checkpoint` last let others run
+        self.shared_at = float("-inf")  # when `checkpoint` last let others run
 
     def bring(self, event: LoopEvent) -> None:
         """Have an event set, on its loop; from anywhere."""
@@ -309,7 +299,7 @@ class AsyncioDelivery(Delivery):
 
     async def give_way(self) -> None:
         await self._asyncio.sleep(0)
-        self.held_since = monotonic()
+        self.shared_at = monotonic()
 
     def waiter(self) -> Any:
         return self.loop().create_future()

@@ -1,8 +1,8 @@
 """What runs in the child: read, run, answer.
 
 Started by a bare interpreter that has imported nothing of the caller's. It imports the
-standard library, `_running` and `_pickling`; cloudpickle, the event loops and the rest of the
-package only when a task needs them. The protocol, step by step, is in `docs/process-room.md`.
+standard library, and of the package what its first lines name; cloudpickle, the event loops and
+the rest only when a task needs them. The protocol, step by step, is in `docs/process-room.md`.
 
 Two threads. The *control thread* reads the pipe, always: so a parent that writes never waits
 for a task. The *main thread* runs the tasks, since signals interrupt only that one.
@@ -62,7 +62,7 @@ from unifexec._running import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import Any
 
     from unifexec._segments import Cargo, Inbox, Pool
@@ -577,7 +577,7 @@ class Worker:
         elif isinstance(error, Interrupted):
             status, data = INTERRUPTED, b""
         else:
-            error = presentable(error.with_traceback(_below_ours(error.__traceback__)))
+            error = presentable(error, __file__)
             note = note_of(*bunch.at(bunch.offset))
             status, data = ERROR, _pickling.dump_error(error, note)
         _flush()
@@ -662,13 +662,6 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _below_ours(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of this module at its top."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    return traceback
 
 
 def _flush() -> None:

@@ -839,6 +839,8 @@ class Executor(Protocol):
             rerun_lost: how often a task is run again when its worker died; your word that
                 running it twice is safe. Default 0.
             name: name of the tasks, for messages and `current_task`. Default: that of ``fn``.
+                The task of a ``gather`` has it too, and nothing else of these: its tasks have
+                their options already.
             context: context variables that travel to another process with each task; where
                 memory is shared all of them are seen anyway. Default: none.
             abort: whether a running task may be stopped by ``Task.abort``, a failing sibling
@@ -869,6 +871,9 @@ class Executor(Protocol):
             cancel_futures: cancel the tasks that have not started.
             timeout: wait at most so many seconds (float), then raise `WaitTimeoutError`; the
                 executor goes on closing.
+
+        When it returns after waiting, the callbacks of the tasks have run as well, unless they
+        take longer than 5 seconds.
         """
         _declared()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from unifexec import (
@@ -178,6 +180,73 @@ def test_L27_whatever_a_callback_raises_is_logged(
             task.add_done_callback(lambda task, called=called: called.set())
             assert called.wait(10)
     assert [text for text in caplog.messages if "callback" in text]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_L27_callbacks_have_run_when_a_close_returns(kind: str, is_async: bool) -> None:
+    """Whether it blocks or is awaited; one that is awaited lets the loop go on."""
+    called: list[str] = []
+    turns: list[int] = []
+
+    def call_back(task: object) -> None:
+        time.sleep(0.3)
+        called.append("callback")
+
+    async def count_turns() -> None:
+        while not called:
+            turns.append(len(called))
+            await anyio.sleep(0.01)
+
+    async def close_on_a_loop() -> None:
+        async with anyio.create_task_group() as group:
+            async with create_executor(kind, max_workers=1) as executor:
+                executor.submit(jobs.pid_after, 0.1).add_done_callback(call_back)
+                group.start_soon(count_turns)
+            assert called
+
+    if is_async:
+        anyio.run(close_on_a_loop)
+        assert len(turns) > 2
+    else:
+        with create_executor(kind, max_workers=1) as executor:
+            executor.submit(jobs.pid_after, 0.1).add_done_callback(call_back)
+        assert called
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_slow_callback_does_not_outlast_the_timeout_of_a_close(kind: str) -> None:
+    """The timeout bounds the whole of it."""
+    executor = create_executor(kind, max_workers=1)
+    released = threading.Event()
+    task = executor.submit(jobs.square, 2)
+    task.add_done_callback(lambda task: released.wait(20))
+    assert task.result(20) == 4
+    begin = time.monotonic()
+    try:
+        executor.shutdown(timeout=1.0)
+    finally:
+        took = time.monotonic() - begin
+        released.set()
+        executor.shutdown()
+    assert took < 4.0  # not the 5 s that a close without a timeout waits for callbacks
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+def test_stats_do_not_count_a_task_that_waits_as_running(kind: str) -> None:
+    """A task that waits for others has given up its place."""
+    with create_executor(kind, max_workers=2) as executor:
+
+        def inner() -> int:
+            deadline = time.monotonic() + 10
+            while (running := executor.stats().running) > 1 and time.monotonic() < deadline:
+                time.sleep(0.01)  # until the outer task has come to wait
+            return running
+
+        def outer() -> int:
+            return executor.submit(inner).result(20)
+
+        assert executor.submit(outer).result(20) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -117,8 +117,9 @@ def test_L12_what_is_nested_too_deeply(executor: ProcessExecutor) -> None:
             task.result(20)
 
 
-def test_L12_what_a_worker_has_no_memory_for() -> None:
+def test_L12_what_a_worker_has_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Arguments, function or result: the task fails, and its worker takes the next."""
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")  # else a thread's first malloc may take 64 MiB
     data = bytes(200_000_000)
     with ProcessExecutor(1, initializer=jobs.limit_memory, initargs=(100,)) as executor:
         pid = executor.submit(os.getpid).result(20)

@@ -244,11 +244,11 @@ class AsyncRoom(Room):
         """The lanes; those given up are not among them."""
         return self._lane_threads
 
-    def join(self) -> None:
+    def join(self, deadline: float | None) -> None:
         """As everywhere; but a loop of our own cannot end while a coroutine given up goes on."""
         if self.dispatch.abandoned:
             self._carrier = None
-        super().join()
+        super().join(deadline)
 
     # -- actions --
 
@@ -350,10 +350,6 @@ class AsyncRoom(Room):
             self._lane_threads.remove(call.lane.thread)
         self._jobs.give_up(call)
         self._post_here(self.dispatch.discarded, run.number)
-
-    def do_stop(self, worker: Worker) -> None:
-        """There is nothing to stop."""
-        self.post(self.dispatch.gone, worker.number)
 
     def do_closed(self) -> None:
         """Nothing is left."""

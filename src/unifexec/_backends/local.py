@@ -62,15 +62,21 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from unifexec._core.collect import MapRun
-    from unifexec._core.dispatch import Batch, Worker
+    from unifexec._core.dispatch import Batch, Run, Worker
     from unifexec._core.task import Task
     from unifexec.abc import Stats, Traits
 
 
 LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
+FLUSH_SECONDS = 5.0  # how long a close waits for callbacks; a slow one delays only callbacks
 
 
-class Call:
+def seconds_until(deadline: float | None) -> float | None:
+    """How long one may wait; None for ever."""
+    return None if deadline is None else max(0.0, deadline - monotonic())
+
+
+class Arguments:
     """The arguments of a call that has some by name; a tuple is enough for all others."""
 
     __slots__ = ("args", "kwargs")
@@ -303,6 +309,13 @@ class Room(_wait.Watched):
         """A task that waited may go on."""
         granted()
 
+    def do_withdraw(self, run: Run) -> None:
+        """Where runs are of one item (`batches` is False) there is nothing to take back."""
+
+    def do_stop(self, worker: Worker) -> None:
+        """A worker that is only a place, with no thread of its own, is gone at once."""
+        self.post(self.dispatch.gone, worker.number)
+
     def do_end(self, worker: Worker) -> None:
         """A worker does not leave: there is no force against a thread."""
 
@@ -368,7 +381,7 @@ class Room(_wait.Watched):
 
     def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
-        return fn, copy_context(), Call(args, kwargs) if kwargs else args
+        return fn, copy_context(), Arguments(args, kwargs) if kwargs else args
 
     def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""
@@ -465,12 +478,11 @@ class Room(_wait.Watched):
                 self._block(run, run.finishable, deadline)
         self.nothing_more_comes()
         self._block(self, self.is_closed, deadline)
-        self.join()
-        callbacks.flush()
+        self.join(deadline)
+        callbacks.flush(deadline)
 
     def _block(self, what: Any, ready: Callable[[], bool], deadline: float | None) -> None:
-        left = None if deadline is None else max(0.0, deadline - monotonic())
-        if not _wait.block(what, ready, left):
+        if not _wait.block(what, ready, seconds_until(deadline)):
             raise WaitTimeoutError("the executor was not closed in time; it goes on closing")
 
     async def suspend_closed(self) -> None:
@@ -481,7 +493,8 @@ class Room(_wait.Watched):
                 await _wait.suspend(run, run.finishable)
         self.nothing_more_comes()
         await _wait.suspend(self, self.is_closed)
-        self.join()
+        self.join(None)
+        await callbacks.aflush()
 
     def nothing_more_comes(self) -> None:
         """A waiting close has pulled all there is to pull."""
@@ -490,11 +503,11 @@ class Room(_wait.Watched):
         """Whether nothing is left."""
         return self.closed
 
-    def join(self) -> None:
+    def join(self, deadline: float | None) -> None:
         """Wait for our threads, which are ending; those given up are not waited for."""
         for thread in [*self.threads(), self._carrier]:
             if thread is not None and thread is not threading.current_thread():
-                thread.join()
+                thread.join(seconds_until(deadline))
 
     def threads(self) -> list[threading.Thread]:
         """The backend's threads besides the carrier."""
@@ -634,19 +647,47 @@ class Callbacks:
                 except BaseException:  # SystemExit, say: those behind it are to be run
                     logger().exception("unifexec: a callback raised")
 
-    def flush(self) -> None:
-        """Wait until all calls made so far have run."""
+    def flush(self, deadline: float | None = None) -> None:
+        """Wait until all calls made so far have run; not for long, if one is slow."""
+        mark = self._mark()
+        left = seconds_until(deadline)
+        _wait.block(
+            mark, mark.is_reached, min(FLUSH_SECONDS, FLUSH_SECONDS if left is None else left)
+        )
+
+    async def aflush(self) -> None:
+        """As `flush`, for coroutines."""
+        mark = self._mark()
+        await _wait.suspend(mark, mark.is_reached, FLUSH_SECONDS)
+
+    def _mark(self) -> Mark:
+        """What is reached when all calls made so far have run."""
+        mark = Mark()
+        self._calls.put([mark.reach])
         if self._thread is None:
             while not self._calls.empty():
                 for call in self._calls.get():
                     call()
-        elif not self.is_me():
-            done: SimpleQueue[None] = SimpleQueue()
-            self._calls.put([lambda: done.put(None)])
-            try:
-                done.get(timeout=5)
-            except Empty:  # a slow callback delays only callbacks
-                pass
+        elif self.is_me():
+            mark.reach()  # it would wait for itself
+        return mark
+
+
+class Mark(_wait.Watched):
+    """A place in a queue, and whether it was reached."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reached = False
+
+    def reach(self) -> None:
+        """Those before it are done."""
+        self._reached = True
+        self.tell()
+
+    def is_reached(self) -> bool:
+        """Whether they are."""
+        return self._reached
 
 
 callbacks = Callbacks()

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
-LARGE = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
+LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
@@ -139,7 +139,7 @@ class Child:
         """Have a message sent by the next `flush`, together with others."""
         size = sum(map(len, payload))
         header = _worker.HEADER.pack(kind, number, offset, size)
-        if size < LARGE:
+        if size < LONG:
             self._small += header, *payload
         else:
             self._join_small()
@@ -196,7 +196,7 @@ class Child:
             kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
             start += head
             if len(self._input) - start < size:
-                if size >= LARGE:
+                if size >= LONG:
                     self._large_head = kind, number, offset
                     self._begin_large(size, start)
                     return
@@ -483,7 +483,11 @@ class ProcessRoom(Room):
         self._flush(child)
 
     def _flush(self, child: Child) -> None:
-        """A system call gives the interpreter away, and costs a wait to have it back."""
+        """Send what was put, as far as the pipe takes it; the rest when the pipe is ready.
+
+        At once for all that belongs together: each system call gives the GIL away, and costs
+        a wait to have it back.
+        """
         if not child.flush():
             events = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(child.sock, events, child)
@@ -519,7 +523,7 @@ class ProcessRoom(Room):
             self._bury(child)
 
     def do_send(self, run: Run) -> None:
-        """Send the items of a batch, each pickled for itself."""
+        """Send the items of a batch: as few messages as they allow."""
         child: Child = run.worker.carried
         if monotonic() - self._voices_seen > VOICES_SECONDS:
             self._look_at_voices()
@@ -631,7 +635,7 @@ class ProcessRoom(Room):
         worker = child.worker
         self._take_kept(child)
         child.close()
-        if worker.stopping and not worker.runs:
+        if worker.leaving and not worker.runs:
             self._handle(self.dispatch.gone, worker.number)
         elif child.init_error is not None:
             self._handle(self.dispatch.init_failed, worker.number, child.init_error)

@@ -25,7 +25,8 @@ from unifexec._backends.packing import (
 )
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import CurrentTask, Interrupted, run_task
+from unifexec._running import CurrentTask, Interrupted, current_task, run_task
+from unifexec._wait import go_on
 from unifexec.errors import SerializationError
 from unifexec.share import collecting
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
-    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.dispatch import Run
     from unifexec._core.options import Options
     from unifexec._loops import Errand, Loop
     from unifexec.abc import Traits
@@ -239,11 +240,18 @@ class SerialRoom(Room):
                 self.post(self.dispatch.init_failed, 0, error)
 
     def do_send(self, run: Run) -> None:
-        """Run the one item, here."""
+        """Run the one item, here; the task that submitted it waits meanwhile."""
+        caller = current_task()
+        if caller is not None and caller.room is not self:
+            caller = None  # a task of another executor, or of none
         self._busy.append(None)
         try:
+            if caller is not None:
+                caller.step_aside()
             self._run(run)
         finally:
+            if caller is not None:
+                caller.step_back(go_on)
             self._busy.pop()
 
     def _run(self, run: Run) -> None:
@@ -314,10 +322,6 @@ class SerialRoom(Room):
             deadline = self.dispatch.next_deadline()
         return None if deadline is None else max(0.0, deadline - monotonic())
 
-    def do_stop(self, worker: Worker) -> None:
-        """There is nothing to stop."""
-        self.post(self.dispatch.gone, worker.number)
-
     def do_abort(self, run: Run) -> None:
         """Stop a coroutine, and those for which it blocks its loop; a plain function is told."""
         stay: Stay | None = run.carried
@@ -339,9 +343,6 @@ class SerialRoom(Room):
         """Give up a coroutine that does not stop; a plain function is in our caller's way."""
         if run.carried is not None:
             run.carried.give_up()
-
-    def do_withdraw(self, run: Run) -> None:
-        """Batches hold one item: there is nothing to take back."""
 
     def can_stop(self, task: object) -> bool:
         """A task in its caller's thread cannot be stopped."""

@@ -86,7 +86,7 @@ class TaskCalls:
                         self._known = known = type(value)
             except BaseException as error:
                 now = perf_counter()
-                done.append(Failure(presentable(below_here(error)), seconds=now - before))
+                done.append(Failure(presentable(error, __file__), seconds=now - before))
             else:
                 now = perf_counter()
                 done.append((value, now - before))
@@ -158,14 +158,6 @@ class Calls:
         return trip.lane.await_value(trip.task.now(), value, context), known
 
     def _fail(self, error: BaseException) -> None:
-        failure = Failure(presentable(below_here(error)))
+        failure = Failure(presentable(error, __file__))
         self._trip.failed[len(self._trip.done)] = failure
         self._trip.done.append(None)
-
-
-def below_here(error: BaseException) -> BaseException:
-    """An exception without the frames of this module at the top of its traceback."""
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
-        traceback = traceback.tb_next
-    return error.with_traceback(traceback)

@@ -505,7 +505,7 @@ class Results(Generic[R]):
                 self._end(run, StopAsyncIteration)
                 continue
             run.home.check_alive()
-            if not await _wait.suspend_for(run, run.worth_a_look, self._left()):
+            if not await _wait.suspend(run, run.worth_a_look, self._left()):
                 self._time_out(run)
         raise StopAsyncIteration
 
@@ -574,8 +574,8 @@ class Results(Generic[R]):
 class GatherTask(Task[R]):
     """The task of several tasks' results; it settles when all of them have."""
 
-    def __init__(self, home: Home, tasks: tuple[Task[Any], ...], errors: str) -> None:
-        super().__init__(home, "gather")
+    def __init__(self, home: Home, tasks: tuple[Task[Any], ...], errors: str, name: str) -> None:
+        super().__init__(home, name)
         self._take_token()
         self._tasks = tasks
         self._errors = errors

@@ -17,7 +17,7 @@ answered before the next starts. A run whose task waits for other tasks is *asid
 its place, so that at most ``max_workers`` runs are *active*.
 
 Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one outcome
-(`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim`, `cut`); L10
+(`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim_batch`, `cut`); L10
 what is behind a slow item does not wait for it (`_withdraw`); L16 limits and stopping
 (`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing
 (`close`, `_maybe_end`); L22 lost workers (`died`, `init_failed`).
@@ -88,7 +88,7 @@ class Batch:
     unary: bool = False  # an item is the one argument of a call, else what the backend made of all
     deaths: int = 0  # how often a worker died of its first item
     near_deaths: int = 0  # how often one died with it, and had not touched it
-    doomed: bool = False  # a task that was aborted before its turn came
+    aborted: bool = False  # a task that shall not start, or stops when its turn comes
     context: Any = None  # a copy of the caller's, where the backend runs in it
     name: str
 
@@ -221,17 +221,17 @@ class Run:
     )  # fmt: skip
 
     def __init__(self, number: int, worker: Worker, batch: Batch, now: float) -> None:
-        self.number = number
-        self.worker = worker
-        self.batch = batch
-        self.cursor = 0  # the item that runs, or will run next
-        self.end = len(batch)  # items from here on were withdrawn
-        self.progress = now  # when it was sent, or last answered
-        self.stopping = False  # the current item was told to stop
-        self.doomed = len(batch)  # items from here on shall not go on
-        self.settled = False  # the current item has its outcome already, on time
-        self.withdrawing = False
-        self.aside = False
+        self.number: int = number
+        self.worker: Worker = worker
+        self.batch: Batch = batch
+        self.cursor: int = 0  # the item that runs, or will run next
+        self.end: int = len(batch)  # items from here on were withdrawn
+        self.progress: float = now  # when it was sent, or last answered
+        self.stopping: bool = False  # the current item was told to stop
+        self.doomed: int = len(batch)  # items from here on shall not go on
+        self.settled: bool = False  # the current item has its outcome already, on time
+        self.withdrawing: bool = False
+        self.aside: bool = False
         self.wants_back: Callable[[], object] | None = None
         self.carried: Any = None  # the backend's own notes; nothing of them is read here
 
@@ -240,14 +240,14 @@ class Worker:
     """A worker, as far as deciding is concerned."""
 
     __slots__ = (
-        "busy_seconds", "carried", "index", "number", "ready", "runs", "stopping", "tasks",
+        "busy_seconds", "carried", "index", "leaving", "number", "ready", "runs", "tasks",
     )  # fmt: skip
 
     def __init__(self, number: int, index: int) -> None:
         self.number: int = number  # never used twice
         self.index: int = index  # from 0, reused by its replacement
         self.ready: bool = False
-        self.stopping: bool = False
+        self.leaving: bool = False  # it was told to
         self.runs: list[Run] = []
         self.tasks: int = 0
         self.busy_seconds: float = 0.0
@@ -504,8 +504,8 @@ class Dispatch:
 
     def _stop_part(self, run: Run, batch: Batch, offset: int, now: float) -> None:
         """Stop a task; one that waits in a bundle comes back unstarted, or is stopped then."""
-        batch.doomed = isinstance(run.batch, Bundle)
-        if batch.doomed and run.cursor != offset:
+        batch.aborted = isinstance(run.batch, Bundle)
+        if batch.aborted and run.cursor != offset:
             self._withdraw(run)
         else:
             self._stop(run, now)
@@ -554,7 +554,7 @@ class Dispatch:
         for run in worker.runs:
             self._leave(run)
             self._after_death(run, touched, reason)
-        if not worker.runs and not worker.stopping and not worker.ready:
+        if not worker.runs and not worker.leaving and not worker.ready:
             self._untouched_deaths += 1
             if self._untouched_deaths >= UNTOUCHED_DEATHS:
                 self._break(reason("its setting up"), now)
@@ -622,22 +622,18 @@ class Dispatch:
         """Time passed."""
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, what, number, offset = heappop(self._deadlines)
+            if self._is_past(what, number, offset):
+                continue
             if what == "idle":
                 self._leave_idle(number, offset, now)
-                continue
-            if what == "leave":
-                if number in self.workers:
-                    self._actions.append(("end", self.workers[number]))
-                continue
-            run = self.runs.get(number)
-            if run is None or run.cursor != offset:
-                continue  # it was answered in time
-            if what == "patience":
-                self._withdraw(run)
+            elif what == "leave":
+                self._actions.append(("end", self.workers[number]))
+            elif what == "patience":
+                self._withdraw(self.runs[number])
             elif what == "limit":
-                self._over_limit(run, now)
+                self._over_limit(self.runs[number], now)
             elif what == "grace":
-                self._insist(run)
+                self._insist(self.runs[number])
 
     # -- events: the end (L20, L21) --
 
@@ -657,7 +653,7 @@ class Dispatch:
                 self._doom(run, 0, now)
                 self.stopping(run.number, run.cursor, now)
         for worker in self.workers.values():
-            if abort_running and worker.stopping:
+            if abort_running and worker.leaving:
                 self._hurry(worker, now)
         self._maybe_end(now)
 
@@ -692,7 +688,7 @@ class Dispatch:
         if not self._asides or len(self.workers) < self.limits.max_workers:
             return None  # nobody waits: without this look, thousands would be looked through
         for worker in self.workers.values():
-            if worker.ready and not worker.stopping and all(run.aside for run in worker.runs):
+            if worker.ready and not worker.leaving and all(run.aside for run in worker.runs):
                 return worker
         return None
 
@@ -801,7 +797,7 @@ class Dispatch:
     def _go_on(self, run: Run, now: float) -> None:
         """After an answer: the next item, or the end of the run."""
         if run.cursor < run.end:
-            if run.cursor >= run.doomed or run.batch.at(run.cursor)[0].doomed:
+            if run.cursor >= run.doomed or run.batch.at(run.cursor)[0].aborted:
                 self._stop(run, now)
                 if self._aborting:
                     self.stopping(run.number, run.cursor, now)
@@ -831,7 +827,7 @@ class Dispatch:
 
     def _rest(self, worker: Worker, now: float) -> None:
         """A worker finished something: it waits for more, or has done its share."""
-        if worker.runs or worker.stopping or worker.number not in self.workers:
+        if worker.runs or worker.leaving or worker.number not in self.workers:
             return
         most = self.limits.max_tasks_per_child
         if most is not None and worker.tasks >= most:
@@ -848,7 +844,7 @@ class Dispatch:
             self._retire(worker, now)
 
     def _retire(self, worker: Worker, now: float) -> None:
-        worker.stopping = True
+        worker.leaving = True
         self._actions.append(("stop", worker))
         if self._aborting:
             self._hurry(worker, now)
@@ -860,7 +856,7 @@ class Dispatch:
     def _requeue(self, batch: Batch) -> None:
         """Back to the front: it was accepted before all that waits."""
         for part in reversed(batch.parts()):
-            if self._cancelling or part.doomed:
+            if self._cancelling or part.aborted:
                 self._fail(part, _cancelled_error)
             else:
                 self.queue.appendleft(part)
@@ -981,7 +977,7 @@ class Dispatch:
         if not self.closing or self.ended or self.queue or self.runs or self.sources:
             return
         for worker in list(self.workers.values()):
-            if not worker.stopping:
+            if not worker.leaving:
                 self._retire(worker, now)
         self.idle.clear()
         if not self.workers:

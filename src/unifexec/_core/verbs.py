@@ -136,7 +136,7 @@ class Verbs(_Typed):
                     )
             check_choice("errors", errors, ("raise", "return", "group"))
             self._room.check_open()
-            return GatherTask(self._room, tasks, errors)
+            return GatherTask(self._room, tasks, errors, self._options.name or "gather")
 
         def wrap(self, fn, /):
             """Return a callable that submits ``fn``; see `Executor.wrap`."""
@@ -209,15 +209,10 @@ class View(Verbs):
         """Do nothing, as `shutdown`."""
 
     def __reduce__(self) -> Any:
-        return _rebuilt_view, (self._executor, self._options)
+        return View, (self._executor, self._options)
 
     def __repr__(self) -> str:
         return f"<view of {self._executor!r}>"
-
-
-def _rebuilt_view(executor: Verbs, options: Options) -> View:
-    """A view that travelled with its executor."""
-    return View(executor, options)
 
 
 def name_of(fn: Any) -> str:

@@ -111,7 +111,7 @@ def advise(
     if dry:
         weighed = travel.measure_travel(fn, name, inputs[:LOOKED_AT], [], budget)
         seen = hints.look_at(fn)
-        choice = judging.guess_unseen(seen, weighed, cores)
+        choice = judging.with_workers(judging.guess_unseen(seen, weighed, cores), workers)
         reasons = telling.reasons_unseen(seen, weighed, choice)
         return _advice(name, choice, reasons, None, weighed, [], begin)
     deadline = begin + budget * (1 - END_SHARE)
@@ -128,8 +128,7 @@ def advise(
     tried = trials.Contest(fn, good, alone, weighed, deadline).hold(field)
     assumed = machine.has_gil() if alone.coroutine and alone.waiting_share < 0.5 else holds_gil
     choice = judging.choose(tried, alone, weighed, cores, assumed)
-    if workers is not None and choice.kind != "serial":
-        choice = judging.with_workers(choice, workers)
+    choice = judging.with_workers(choice, workers)
     reasons = telling.reasons(choice, alone, weighed, tried, record.failed, holds_gil)
     return _advice(name, choice, reasons, alone, weighed, tried, begin)
 

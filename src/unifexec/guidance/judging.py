@@ -162,8 +162,10 @@ def guess_unseen(hints: Hints, travel: Travel, cores: int) -> Choice:
     return Choice("process", cores, None, None, "low") if cores > 1 else _serial()
 
 
-def with_workers(choice: Choice, workers: int) -> Choice:
-    """The same choice with as many workers as were asked for."""
+def with_workers(choice: Choice, workers: int | None) -> Choice:
+    """The same choice with as many workers as were asked for, if any; serial has one."""
+    if workers is None or choice.kind == "serial":
+        return choice
     return replace(choice, workers=workers)
 
 

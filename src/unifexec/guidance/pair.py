@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from unifexec.guidance.alone import Alone
 
 HOLDS, RELEASES = 0.3, 0.15  # of the time, more than alone: blocked by the twin; or hardly
+MOSTLY_COMPUTING = 0.25  # of the time alone: who waits more than this is out of its twin's way
 LEAST_SECONDS = 0.05  # for several turns of the GIL, of 5 ms each
 LEAST_COMPUTING = 0.02  # seconds of each twin; less shows nothing
 END_SECONDS = 1.0  # for a twin that is blocked by the other for good: more is not waited
@@ -55,7 +56,9 @@ def holds_the_gil(
     computing = sum(each[0] for each in spent)
     blocked = sum(each[1] for each in spent)
     more = blocked / max(blocked + computing, 1e-9) - alone.waiting_share
-    return True if more > HOLDS else False if more < RELEASES else None
+    if more > HOLDS:
+        return True
+    return False if more < RELEASES and alone.waiting_share < MOSTLY_COMPUTING else None
 
 
 def _call_until(

@@ -276,7 +276,8 @@ class Control(Suite):
         """A view has the same workers, its own options, and closing it closes nothing."""
         view = ex.with_options(name="viewed")
         with view:
-            assert view.submit(tasks.double, 1).name == "viewed"
+            task = view.submit(tasks.double, 1)
+            assert task.name == view.gather(task).name == "viewed"
         assert ex.submit(tasks.double, 1).name == "double"
         assert view.submit(tasks.double, 2).result(PATIENCE) == 4
         assert view.traits == ex.traits
