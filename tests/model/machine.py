@@ -1125,7 +1125,7 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def settle_down(self) -> None:
         """Everybody does what is to be done, until nothing is."""
-        for _ in range(3000):
+        for _ in range(3000 + 20 * len(self.items)):  # an item may need a worker of its own
             if self.mail:
                 self.deliver_one()
             elif not self.everybody_acts():
