@@ -693,15 +693,16 @@ def hold_lifeline(fd: int) -> None:
     """Die with the parent, also while native code holds the GIL (L23).
 
     The parent holds the other end of this pipe and never writes. When it dies, however that
-    happens, the kernel sends SIGIO, whose default action ends us. (Linux; elsewhere the
-    control thread sees the end of its pipe.)
+    happens, the kernel sends SIGIO, whose default action ends us, and what our tasks started
+    in our process group. (Linux; elsewhere the control thread sees the end of its pipe.)
     """
     if not sys.platform.startswith("linux"):
         return
     import fcntl
     import select
 
-    fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+    leads = os.getpgrp() == os.getpid()
+    fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC)
     if select.select([fd], [], [], 0)[0]:  # it died before we had hold of it

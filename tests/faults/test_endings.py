@@ -12,7 +12,7 @@ import pytest
 from unifexec import ExecutorClosedError, ProcessExecutor, create_executor
 
 from . import jobs
-from .programs import Program, run, wait_for
+from .programs import Program, is_running, run, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -473,6 +473,27 @@ def test_L23_workers_go_with_their_parent(number: int, sleep: bool) -> None:
         program.send(number)
         program.finish(within=5)
         assert program.seen
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+def test_L23_what_tasks_started_goes_with_a_killed_parent(start_method: str) -> None:
+    """A subprocess of a task is in its worker's process group, and ends with it."""
+    text = """
+import subprocess
+def start_one():
+    child = subprocess.Popen(["sleep", "60"])
+    print(child.pid, flush=True)
+    child.wait()
+with ProcessExecutor(1, start_method=sys.argv[1]) as ex:
+    ex.submit(start_one).result()
+"""
+    with Program(text, start_method) as program:
+        child = int(program.line())
+        program.seen.add(child)
+        assert is_running(child)
+        program.send(signal.SIGKILL)
+        program.process.wait(5)
         assert wait_for(lambda: not program.left_behind(), 3)
 
 
