@@ -615,6 +615,10 @@ class Callbacks:
     """The one thread that runs users' callbacks, so that they can delay only each other."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with no calls and no thread; anew in a forked child, where the thread is not."""
         self._calls: SimpleQueue[list[Callable[[], object]]] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -695,8 +699,7 @@ callbacks = Callbacks()
 
 def _after_fork() -> None:
     """In a forked child: nothing of the parent's threads and workers is ours."""
-    global callbacks
-    callbacks = Callbacks()
+    callbacks.begin()
     originals.clear()
     for room in list(_rooms):
         room.forget_in_fork()
