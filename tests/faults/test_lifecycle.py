@@ -7,6 +7,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import anyio
 import pytest
@@ -20,6 +21,7 @@ from unifexec import (
     WorkerLostError,
     create_executor,
 )
+from unifexec._backends.callbacks import Callbacks
 
 from . import jobs
 from .programs import is_running, run, wait_for
@@ -180,6 +182,25 @@ def test_L27_whatever_a_callback_raises_is_logged(
             task.add_done_callback(lambda task, called=called: called.set())
             assert called.wait(10)
     assert [text for text in caplog.messages if "callback" in text]
+
+
+def test_L27_closing_does_not_wait_for_calls_that_another_took() -> None:
+    """Two close at once: what the one sees in the queue, the other takes before it can."""
+
+    class Calls(SimpleQueue):  # type: ignore[type-arg]
+        def empty(self) -> bool:
+            is_empty = super().empty()
+            while not super().empty():
+                for call in self.get_nowait():
+                    call()
+            return is_empty
+
+    callbacks = Callbacks()
+    callbacks._calls = Calls()
+    closing = threading.Thread(target=callbacks.flush, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 
 from unifexec import _wait
 from unifexec._core.task import logger
@@ -72,12 +72,24 @@ class Callbacks:
         mark = Mark()
         self._calls.put([mark.reach])
         if self._thread is None:
-            while not self._calls.empty():
-                for call in self._calls.get():
-                    call()
+            self._run_all()
         elif self.is_me():
             mark.reach()  # it would wait for itself
         return mark
+
+    def _run_all(self) -> None:
+        """Run the calls here, as there is no thread for them.
+
+        Others that flush do the same, and the thread may just be starting: what we see in the
+        queue may be theirs when we take it. Who takes a mark reaches it.
+        """
+        while True:
+            try:
+                calls = self._calls.get_nowait()
+            except Empty:
+                return
+            for call in calls:
+                call()
 
 
 class Mark(_wait.Watched):
