@@ -16,6 +16,7 @@ from unifexec import (
     AsyncExecutor,
     InitializerError,
     ProcessExecutor,
+    SerialExecutor,
     ThreadExecutor,
     TimeLimitError,
     WorkerLostError,
@@ -85,6 +86,31 @@ def test_a_finalizer_that_raises_is_logged(kind: str, caplog: pytest.LogCaptureF
     with create_executor(kind, max_workers=1, finalizer=finalizer) as executor:
         assert executor.submit(jobs.square, 2).result(20) == 4
     assert wait_for(lambda: any("finalizer" in text for text in caplog.messages))
+
+
+def test_a_serial_finalizer_runs_once() -> None:
+    """Also if two close at once, who both wait for it, and if it closes the executor itself."""
+    said: list[str] = []
+    begun = threading.Event()
+
+    def finalize() -> None:
+        begun.set()
+        executor.shutdown()
+        time.sleep(0.1)
+        said.append("finalized")
+
+    def close() -> None:
+        executor.shutdown()
+        said.append("closed")
+
+    executor = SerialExecutor(finalizer=finalize)
+    assert executor.submit(abs, -1).result() == 1
+    first = threading.Thread(target=close)
+    first.start()
+    assert begun.wait(10)
+    close()
+    first.join()
+    assert said == ["finalized", "closed", "closed"]
 
 
 def test_a_finalizer_that_hangs_does_not_outlast_ctrl_c() -> None:
