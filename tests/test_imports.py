@@ -39,7 +39,7 @@ ROWS = [
     ["abc"],
     ["_core.batching", "_core.dispatch", "_core.collect"],
     ["_core.verbs"],
-    ["_backends.local", "_backends.lanes", "_worker"],
+    ["_backends.local", "_backends.callbacks", "_backends.cores", "_backends.lanes", "_worker"],
     ["_backends"],
 ]
 GUESTS = ["__main__", "compare", "guidance", "testing"]  # they use public names only

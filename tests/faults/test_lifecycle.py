@@ -7,6 +7,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import anyio
 import pytest
@@ -15,11 +16,13 @@ from unifexec import (
     AsyncExecutor,
     InitializerError,
     ProcessExecutor,
+    SerialExecutor,
     ThreadExecutor,
     TimeLimitError,
     WorkerLostError,
     create_executor,
 )
+from unifexec._backends.callbacks import Callbacks
 
 from . import jobs
 from .programs import is_running, run, wait_for
@@ -83,6 +86,31 @@ def test_a_finalizer_that_raises_is_logged(kind: str, caplog: pytest.LogCaptureF
     with create_executor(kind, max_workers=1, finalizer=finalizer) as executor:
         assert executor.submit(jobs.square, 2).result(20) == 4
     assert wait_for(lambda: any("finalizer" in text for text in caplog.messages))
+
+
+def test_a_serial_finalizer_runs_once() -> None:
+    """Also if two close at once, who both wait for it, and if it closes the executor itself."""
+    said: list[str] = []
+    begun = threading.Event()
+
+    def finalize() -> None:
+        begun.set()
+        executor.shutdown()
+        time.sleep(0.1)
+        said.append("finalized")
+
+    def close() -> None:
+        executor.shutdown()
+        said.append("closed")
+
+    executor = SerialExecutor(finalizer=finalize)
+    assert executor.submit(abs, -1).result() == 1
+    first = threading.Thread(target=close)
+    first.start()
+    assert begun.wait(10)
+    close()
+    first.join()
+    assert said == ["finalized", "closed", "closed"]
 
 
 def test_a_finalizer_that_hangs_does_not_outlast_ctrl_c() -> None:
@@ -180,6 +208,25 @@ def test_L27_whatever_a_callback_raises_is_logged(
             task.add_done_callback(lambda task, called=called: called.set())
             assert called.wait(10)
     assert [text for text in caplog.messages if "callback" in text]
+
+
+def test_L27_closing_does_not_wait_for_calls_that_another_took() -> None:
+    """Two close at once: what the one sees in the queue, the other takes before it can."""
+
+    class Calls(SimpleQueue):  # type: ignore[type-arg]
+        def empty(self) -> bool:
+            is_empty = super().empty()
+            while not super().empty():
+                for call in self.get_nowait():
+                    call()
+            return is_empty
+
+    callbacks = Callbacks()
+    callbacks._calls = Calls()
+    closing = threading.Thread(target=callbacks.flush, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -147,6 +147,27 @@ else:
         assert sorted(errors.splitlines()) == sorted(f"INFO say said {x}" for x in range(20))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_L26_workers_of_a_forked_child_are_heard_there() -> None:
+    """Also if the parent heard its own workers before; and callbacks of tasks are called."""
+    text = """
+import logging, warnings
+warnings.simplefilter("ignore")  # 3.12: fork of a threaded process
+logging.basicConfig(format="%(message)s")
+def say(text): logging.warning(text)
+def listen(text):
+    with ProcessExecutor(1) as executor:
+        task = executor.submit(say, text)
+        task.add_done_callback(lambda task: logging.warning("%s, called", text))
+listen("parent")
+if pid := os.fork(): os.waitpid(pid, 0)
+else: listen("child")
+"""
+    code, output, errors = run(text)
+    assert (code, output) == (0, "")
+    assert sorted(errors.splitlines()) == ["child", "child, called", "parent", "parent, called"]
+
+
 def test_L26_children_that_tasks_fork_speak_for_themselves() -> None:
     """To standard error, as the pipe is their worker's: its answer of 50 MB stays whole."""
     text = """

@@ -71,6 +71,6 @@ ROWS = [
     Row("L26", f"{VOICES}::test_L26_levels_follow_the_parent", "_backends/process.py", "        if before != self._voices:", "        if False:"),
     Row("L26", f"{VOICES}::test_L26_warnings_reach_the_parent", "_voices.py", 'whose = "" if task is None else', 'whose = "" if True else'),
     Row("L26", f"{VOICES}::test_L26_children_that_tasks_fork_speak_for_themselves", "_voices.py", "        os.register_at_fork(after_in_child=speak_for_ourselves)\n", "        pass\n"),
-    Row("L27", f"{LIFECYCLE}::test_L27_whatever_a_callback_raises_is_logged", "_backends/local.py", "                except BaseException:  # SystemExit, say", "                except Exception:  # SystemExit, say"),
+    Row("L27", f"{LIFECYCLE}::test_L27_whatever_a_callback_raises_is_logged", "_backends/callbacks.py", "                except BaseException:  # SystemExit, say", "                except Exception:  # SystemExit, say"),
     Row("L27", f"{SUITE}::TestThread::test_L27_a_slow_callback_delays_no_task", "_core/task.py", "            self._home.call_back(self._take_callbacks())", "            [call() for call in self._take_callbacks()]"),
 ]  # fmt: skip

@@ -43,6 +43,7 @@ from time import monotonic
 from weakref import WeakSet, WeakValueDictionary
 
 from unifexec import _wait
+from unifexec._backends.callbacks import callbacks
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Dispatch, Limits
 from unifexec._core.options import Options
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
 
 
 LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
-FLUSH_SECONDS = 5.0  # how long a close waits for callbacks; a slow one delays only callbacks
 
 
 def seconds_until(deadline: float | None) -> float | None:
@@ -131,6 +131,14 @@ class Setup:
                 self.finalizer()
             except Exception:
                 logger().exception("the finalizer %r raised", self.finalizer)
+
+
+def checked_workers(max_workers: int | None, default: int) -> int:
+    """The number of workers asked for, or the default."""
+    if max_workers is None:
+        return default
+    check_count("max_workers", max_workers)
+    return max_workers
 
 
 class Place:
@@ -479,7 +487,7 @@ class Room(_wait.Watched):
         self.nothing_more_comes()
         self._block(self, self.is_closed, deadline)
         self.join(deadline)
-        callbacks.flush(deadline)
+        callbacks.flush(seconds_until(deadline))
 
     def _block(self, what: Any, ready: Callable[[], bool], deadline: float | None) -> None:
         if not _wait.block(what, ready, seconds_until(deadline)):
@@ -611,92 +619,8 @@ class LocalExecutor(Verbs):
 originals: WeakValueDictionary[object, LocalExecutor] = WeakValueDictionary()
 
 
-class Callbacks:
-    """The one thread that runs users' callbacks, so that they can delay only each other."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[list[Callable[[], object]]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
-
-    def run(self, calls: list[Callable[[], object]]) -> None:
-        """Run the calls, in order, after those before them."""
-        self._calls.put(calls)
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._start()
-
-    def is_me(self) -> bool:
-        """Whether this is the thread of the callbacks."""
-        return threading.current_thread() is self._thread
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._serve, name="unifexec-callbacks", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is shutting down: `flush` will call
-            return
-        self._thread = thread
-
-    def _serve(self) -> None:
-        while True:
-            for call in self._calls.get():
-                try:
-                    call()
-                except BaseException:  # SystemExit, say: those behind it are to be run
-                    logger().exception("unifexec: a callback raised")
-
-    def flush(self, deadline: float | None = None) -> None:
-        """Wait until all calls made so far have run; not for long, if one is slow."""
-        mark = self._mark()
-        left = seconds_until(deadline)
-        _wait.block(
-            mark, mark.is_reached, min(FLUSH_SECONDS, FLUSH_SECONDS if left is None else left)
-        )
-
-    async def aflush(self) -> None:
-        """As `flush`, for coroutines."""
-        mark = self._mark()
-        await _wait.suspend(mark, mark.is_reached, FLUSH_SECONDS)
-
-    def _mark(self) -> Mark:
-        """What is reached when all calls made so far have run."""
-        mark = Mark()
-        self._calls.put([mark.reach])
-        if self._thread is None:
-            while not self._calls.empty():
-                for call in self._calls.get():
-                    call()
-        elif self.is_me():
-            mark.reach()  # it would wait for itself
-        return mark
-
-
-class Mark(_wait.Watched):
-    """A place in a queue, and whether it was reached."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._reached = False
-
-    def reach(self) -> None:
-        """Those before it are done."""
-        self._reached = True
-        self.tell()
-
-    def is_reached(self) -> bool:
-        """Whether they are."""
-        return self._reached
-
-
-callbacks = Callbacks()
-
-
 def _after_fork() -> None:
     """In a forked child: nothing of the parent's threads and workers is ours."""
-    global callbacks
-    callbacks = Callbacks()
     originals.clear()
     for room in list(_rooms):
         room.forget_in_fork()
@@ -770,48 +694,3 @@ def _finish(rooms: list[Room], interrupted: bool) -> None:
             room.wait_closed(timeout=1.5 if interrupted else None)
         except WaitTimeoutError:
             logger().warning("unifexec: a room did not close in time at the end of the program")
-
-
-# -- defaults --
-
-
-def usable_cores() -> int:
-    """The cores this process may really use: its affinity, and its cgroup's quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        cores = os.cpu_count() or 1
-    quota = _cgroup_quota()
-    return max(1, cores if quota is None else min(cores, int(quota + 0.999)))
-
-
-def _cgroup_quota() -> float | None:
-    """Cores that the container may use, as float; None without a limit."""
-    for read in (_cgroup2_quota, _cgroup1_quota):
-        try:
-            return read()
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _cgroup2_quota() -> float | None:
-    with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-        quota, period = file.read().split()
-    return None if quota == "max" else int(quota) / int(period)
-
-
-def _cgroup1_quota() -> float | None:
-    folder = "/sys/fs/cgroup/cpu/cpu.cfs_"
-    with open(folder + "quota_us", encoding="ascii") as file:
-        quota = int(file.read())
-    with open(folder + "period_us", encoding="ascii") as file:
-        return None if quota <= 0 else quota / int(file.read())
-
-
-def checked_workers(max_workers: int | None, default: int) -> int:
-    """The number of workers asked for, or the default."""
-    if max_workers is None:
-        return default
-    check_count("max_workers", max_workers)
-    return max_workers

@@ -20,13 +20,13 @@ from collections import OrderedDict, deque
 from time import monotonic
 
 from unifexec import _bunches, _pickling, _worker
+from unifexec._backends.callbacks import callbacks
+from unifexec._backends.cores import usable_cores
 from unifexec._backends.local import (
     LocalExecutor,
     Room,
     Setup,
-    callbacks,
     checked_workers,
-    usable_cores,
 )
 from unifexec._backends.packing import (
     are_atoms,

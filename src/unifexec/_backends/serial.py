@@ -156,6 +156,8 @@ class SerialRoom(Room):
         self.max_workers = 1
         self._deciding = threading.RLock()
         self._initialized = False
+        self._finalizing = 0  # the thread that runs the finalizer
+        self._ended = False  # what is done at the end was begun
         self._busy: list[None] = []  # one for each task that runs, in whatever thread
         self._idle_loops: list[Loop] = []
 
@@ -349,12 +351,24 @@ class SerialRoom(Room):
         return False
 
     def do_closed(self) -> None:
-        """Nothing is left."""
-        if self._initialized:
-            self.setup.finalize()
-        while self._idle_loops:
-            self._idle_loops.pop().close()
-        super().do_closed()
+        """Nothing is left. Of threads that close at once, one does what is to be done."""
+        with self._deciding:
+            if self._ended:
+                return
+            self._ended = True
+        try:
+            if self._initialized:
+                self._finalizing = threading.get_ident()
+                self.setup.finalize()
+        finally:
+            self._finalizing = 0
+            while self._idle_loops:
+                self._idle_loops.pop().close()
+            super().do_closed()
+
+    def may_wait(self) -> bool:
+        """Not the finalizer either: it would wait for itself."""
+        return self._finalizing != threading.get_ident() and super().may_wait()
 
 
 def _warn_if_changed(name: str, before: Any, after: Any) -> None:

@@ -6,6 +6,7 @@ from _queue import Empty, SimpleQueue
 from functools import partial
 from time import monotonic
 
+from unifexec._backends.cores import usable_cores
 from unifexec._backends.lanes import Lane
 from unifexec._backends.local import (
     LocalExecutor,
@@ -14,7 +15,6 @@ from unifexec._backends.local import (
     Setup,
     both,
     checked_workers,
-    usable_cores,
 )
 from unifexec._backends.trips import FLUSH_SECONDS, Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
