@@ -10,7 +10,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unifexec import Executor
 
 
 def square(x: int) -> int:
@@ -553,3 +556,13 @@ def forbid_segments() -> None:
         raise OSError("no space left on device")
 
     _segments._create = full  # type: ignore[assignment]
+
+
+def ask(executor: Executor) -> int:
+    """Use the executor that one runs on."""
+    return executor.submit(abs, -3).result(20)
+
+
+async def ask_async(executor: Executor) -> int:
+    """As `ask`, without blocking."""
+    return await executor.submit(abs, -3)

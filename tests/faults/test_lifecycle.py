@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+from contextvars import ContextVar, copy_context
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from weakref import ref
 
 import anyio
 import pytest
 
 from unifexec import (
     AsyncExecutor,
+    Executor,
     InitializerError,
     ProcessExecutor,
     SerialExecutor,
@@ -277,6 +281,32 @@ def test_a_slow_callback_does_not_outlast_the_timeout_of_a_close(kind: str) -> N
         released.set()
         executor.shutdown()
     assert took < 4.0  # not the 5 s that a close without a timeout waits for callbacks
+
+
+holder: ContextVar[object] = ContextVar("holder", default=None)
+
+
+@pytest.mark.parametrize("kind", ["serial", *KINDS])
+@pytest.mark.parametrize("how", ["argument", "closure", "context", "coroutine", "map"])
+def test_L21_a_dropped_executor_goes_though_its_tasks_knew_it(kind: str, how: str) -> None:
+    """Whatever held it is let go of with the last task: it is collected, and closes."""
+    gone = copy_context().run(_use_and_drop, create_executor(kind, max_workers=2), how)
+    assert wait_for(lambda: (gc.collect(), gone())[1] is None, 5)
+
+
+def _use_and_drop(executor: Executor, how: str) -> ref[Executor]:
+    if how == "argument":
+        assert executor.submit(jobs.ask, executor).result(20) == 3
+    elif how == "closure":
+        assert executor.submit(lambda: jobs.ask(executor)).result(20) == 3
+    elif how == "context":
+        holder.set(executor)
+        assert executor.submit(abs, -3).result(20) == 3
+    elif how == "coroutine":
+        assert executor.submit(jobs.ask_async, executor).result(20) == 3
+    else:
+        assert list(executor.map(jobs.ask, [executor] * 3)) == [3] * 3
+    return ref(executor)
 
 
 @pytest.mark.parametrize("kind", ["serial", "thread", "async"])

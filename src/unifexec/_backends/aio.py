@@ -227,6 +227,7 @@ class AsyncRoom(Room):
                 if self.closed:
                     break
                 if self.nothing_to_serve():
+                    self._named = self._seen = None  # they may hold the executor itself
                     await bell.wait(self.seconds_to_deadline())
                 else:
                     await give_way()
