@@ -14,7 +14,14 @@ from contextvars import copy_context
 from time import monotonic
 
 from unifexec import _pickling
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import (
+    LocalExecutor,
+    Place,
+    Room,
+    Setup,
+    arguments_of,
+    checked_workers,
+)
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -275,7 +282,7 @@ class SerialRoom(Room):
         stay = run.carried = Stay(self, run, task)
         item = run.batch.items[0]
         if not self._portable:
-            args, kwargs = both(run.batch, item)
+            args, kwargs = arguments_of(run.batch, item)
         else:
             try:
                 fn, args, kwargs = fn.load(item, run.batch.unary)
