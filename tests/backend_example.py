@@ -9,7 +9,14 @@ from _queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import (
+    LocalExecutor,
+    Place,
+    Room,
+    Setup,
+    arguments_of,
+    checked_workers,
+)
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import CurrentTask, presentable
@@ -118,7 +125,7 @@ class FreshRoom(Room):
 
     def _travel(self, run: Run) -> None:
         fn, context = run.batch.work, run.batch.context
-        args, kwargs = both(run.batch, run.batch.items[0])
+        args, kwargs = arguments_of(run.batch, run.batch.items[0])
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
         succeeded, value, seconds = run.carried.lane.run(

@@ -301,8 +301,10 @@ def split(data: memoryview) -> list[memoryview]:
 
 
 def data_of(value: Any) -> bytes:
+    """A value of a bunch as bytes."""
     return value.data if type(value) is Pickled else _pickling.dumps(value)
 
 
 def note_of(work: Work, index: int) -> str:
+    """Where an exception comes from: a note on it, in the parent."""
     return f"raised in a worker process by task {work.name!r} (item {index})"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 ATOMS = frozenset({int, float, str, bytes, bool, type(None)})
 # Values of exactly these types cannot be changed and cannot alias: many may be one pickle.
+
 # What somebody's own `__reduce__`, `__str__` … may raise to say that it cannot. Not
 # KeyboardInterrupt: in the caller's thread that is Ctrl-C.
 REFUSAL = (Exception, SystemExit, GeneratorExit)

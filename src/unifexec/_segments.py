@@ -111,7 +111,7 @@ class WarmSegment(Segment):
         BUSY.pack_into(self._map, 0, 1)
 
     def idle(self) -> None:
-        """Nobody needs its cargo. Callable from a finaliser, and idle talk in a forked child."""
+        """Nobody needs its cargo. Callable from a finaliser; does nothing in a forked child."""
         if os.getpid() == self._owner:
             BUSY.pack_into(self._map, 0, 0)
 

@@ -89,6 +89,7 @@ FLUSH_SECONDS = 0.001  # values of a bunch are sent at least so often, unless on
 FIRST_COUNT = 8  # items of a bunch before the clock is looked at
 IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
+LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
 
 
@@ -635,7 +636,7 @@ class Worker:
     def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         size = sum(map(len, payload))
         header = HEADER.pack(kind, number, offset, size)
-        if size < 1 << 16:
+        if size < LONG:
             self._sock.sendall(b"".join((header, *payload)))
         else:
             for part in (header, *payload):

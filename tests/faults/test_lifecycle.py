@@ -92,6 +92,26 @@ def test_a_finalizer_that_raises_is_logged(kind: str, caplog: pytest.LogCaptureF
     assert wait_for(lambda: any("finalizer" in text for text in caplog.messages))
 
 
+def test_a_serial_initializer_is_over_when_any_thread_runs_a_task() -> None:
+    """Only what it submits itself runs before."""
+    said: list[str] = []
+    begun = threading.Event()
+
+    def initialize() -> None:
+        executor.submit(said.append, "its own")
+        begun.set()
+        time.sleep(0.1)
+        said.append("initialized")
+
+    with SerialExecutor(initializer=initialize) as executor:
+        first = threading.Thread(target=executor.submit, args=(said.append, "a task"))
+        first.start()
+        assert begun.wait(10)
+        executor.submit(said.append, "a task")
+        first.join()
+    assert said == ["its own", "initialized", "a task", "a task"]
+
+
 def test_a_serial_finalizer_runs_once() -> None:
     """Also if two close at once, who both wait for it, and if it closes the executor itself."""
     said: list[str] = []

@@ -11,7 +11,14 @@ from time import perf_counter
 import anyio
 
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import (
+    LocalExecutor,
+    Place,
+    Room,
+    Setup,
+    arguments_of,
+    checked_workers,
+)
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -81,7 +88,7 @@ class Call(Job, CurrentTask):
         if self._unawaited is not None:
             return self._unawaited.awaitable
         batch = self._batch
-        args, kwargs = both(batch, batch.items[0])
+        args, kwargs = arguments_of(batch, batch.items[0])
         made: Awaitable[Any] = batch.work(*args, **kwargs)
         return made
 
@@ -95,7 +102,7 @@ class Call(Job, CurrentTask):
     def call_plainly(self) -> tuple[bool, Any, float]:
         """Call it; on a lane."""
         batch = self._batch
-        args, kwargs = both(batch, batch.items[0])
+        args, kwargs = arguments_of(batch, batch.items[0])
         return run_task(self, self.context(), batch.work, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:
@@ -197,7 +204,7 @@ class AsyncRoom(Room):
 
     def claim_loop(self) -> bool:
         """Whether the caller's loop may be ours; False if we have one."""
-        self._bound = self._post_taken.acquire(False)
+        self._bound = self._role_taken.acquire(False)
         if self._bound:
             self._loop_ident = threading.get_ident()
         return self._bound

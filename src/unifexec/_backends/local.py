@@ -89,7 +89,7 @@ class Arguments:
 NO_KWARGS: dict[str, Any] = {}
 
 
-def both(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments_of(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call, by position and by name."""
     if batch.unary:
         return (item,), NO_KWARGS
@@ -184,7 +184,7 @@ class Room(_wait.Watched):
         self._decider = 0  # the thread that does
         self._deadline: float | None = None  # when to look again, as last decided
         self._carrying = False
-        self._post_taken = threading.Lock()  # held for ever, by whoever is the carrier
+        self._role_taken = threading.Lock()  # held for ever, by whoever is the carrier
         self._carrier: threading.Thread | None = None
         _remember(self)
 
@@ -227,10 +227,10 @@ class Room(_wait.Watched):
     def _become_carrier(self) -> None:
         """Carry, unless another thread was first.
 
-        The thread itself takes the post, so that Ctrl-C while one is started leaves none
+        The thread itself takes the role, so that Ctrl-C while one is started leaves none
         that is taken and not held.
         """
-        if self._post_taken.acquire(False):
+        if self._role_taken.acquire(False):
             self._carrier = threading.current_thread()
             self._carrying = True
             self.carry()

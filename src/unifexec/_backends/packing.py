@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from unifexec._core.options import Options
     from unifexec._segments import Inbox
 
+MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
+SIZED = frozenset({str, bytes})  # atoms that may be large
+LONE_ATOMS = _pickling.ATOMS - {bytes}  # those that may be items as they are: see `are_atoms`
+
 
 def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, bytes, Any]:
     """Name, whether it is lasting, the function and the named context variables as bytes."""
@@ -105,13 +109,6 @@ def _same_error(error: SerializationError) -> SerializationError:
     again = SerializationError(*error.args)
     again.__cause__ = error.__cause__
     return again
-
-
-MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
-
-
-SIZED = frozenset({str, bytes})
-LONE_ATOMS = _pickling.ATOMS - {bytes}
 
 
 def are_atoms(inputs: list[Any], unary: bool) -> bool:

@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
-LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
@@ -139,7 +138,7 @@ class Child:
         """Have a message sent by the next `flush`, together with others."""
         size = sum(map(len, payload))
         header = _worker.HEADER.pack(kind, number, offset, size)
-        if size < LONG:
+        if size < _worker.LONG:
             self._small += header, *payload
         else:
             self._join_small()
@@ -196,7 +195,7 @@ class Child:
             kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
             start += head
             if len(self._input) - start < size:
-                if size >= LONG:
+                if size >= _worker.LONG:
                     self._large_head = kind, number, offset
                     self._begin_large(size, start)
                     return
@@ -285,6 +284,7 @@ class ProcessRoom(Room):
         self._packing = threading.Lock()
         self._segments = Pool(self.retire)
         self._selector = selectors.DefaultSelector()
+        # Whoever wakes the carrier rings the bell; it listens at the ear.
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
         self._ear.setblocking(False)

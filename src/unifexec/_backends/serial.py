@@ -14,7 +14,14 @@ from contextvars import copy_context
 from time import monotonic
 
 from unifexec import _pickling
-from unifexec._backends.local import LocalExecutor, Place, Room, Setup, both, checked_workers
+from unifexec._backends.local import (
+    LocalExecutor,
+    Place,
+    Room,
+    Setup,
+    arguments_of,
+    checked_workers,
+)
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -155,6 +162,8 @@ class SerialRoom(Room):
         self._portable = portable
         self.max_workers = 1
         self._deciding = threading.RLock()
+        self._setting_up = threading.RLock()  # held while the initializer runs
+        self._initializing = False
         self._initialized = False
         self._finalizing = 0  # the thread that runs the finalizer
         self._ended = False  # what is done at the end was begun
@@ -196,7 +205,8 @@ class SerialRoom(Room):
         2. So the batch goes to it at once, and this thread performs the sending.
         Otherwise a batch of another thread could be the one we find in the queue.
         """
-        self._initialize()
+        if not self._initialized:
+            self._initialize()
         with self._deciding:
             self.dispatch.submit(batch, monotonic())
             actions = self.dispatch.take_actions()
@@ -231,15 +241,25 @@ class SerialRoom(Room):
         return packed_items(self, work, inputs, unary) if self._portable else inputs
 
     def _initialize(self) -> None:
-        if not self._initialized:
-            self._initialized = True
+        """Run the initializer, once; the first tasks of other threads wait for it.
+
+        Not those that it submits itself: we come here again then, in the same thread.
+        """
+        with self._setting_up:
+            if self._initialized or self._initializing:
+                return
+            self._initializing = True
             try:
                 self.setup.initialize()
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and came_from_outside(error):
-                    self._initialized = False
                     raise  # Ctrl-C, as in a plain call: nothing was accepted yet
                 self.post(self.dispatch.init_failed, 0, error)
+                self._initialized = True
+            else:
+                self._initialized = True
+            finally:
+                self._initializing = False
 
     def do_send(self, run: Run) -> None:
         """Run the one item, here; the task that submitted it waits meanwhile."""
@@ -262,7 +282,7 @@ class SerialRoom(Room):
         stay = run.carried = Stay(self, run, task)
         item = run.batch.items[0]
         if not self._portable:
-            args, kwargs = both(run.batch, item)
+            args, kwargs = arguments_of(run.batch, item)
         else:
             try:
                 fn, args, kwargs = fn.load(item, run.batch.unary)
@@ -357,7 +377,7 @@ class SerialRoom(Room):
                 return
             self._ended = True
         try:
-            if self._initialized:
+            if self._initialized or self._initializing:
                 self._finalizing = threading.get_ident()
                 self.setup.finalize()
         finally:

@@ -13,7 +13,7 @@ from unifexec._backends.local import (
     Place,
     Room,
     Setup,
-    both,
+    arguments_of,
     checked_workers,
 )
 from unifexec._backends.trips import FLUSH_SECONDS, Calls, TaskCalls, Trip
@@ -293,7 +293,7 @@ class ThreadRoom(Room):
 
     def _run_item(self, run: Run, offset: int, item: Any) -> Success[Any] | Failure:
         batch, index = run.batch.at(offset)
-        args, kwargs = both(batch, item)
+        args, kwargs = arguments_of(batch, item)
         place = Place(self, run.number)
         seat = None
         if self.gate is not None:
