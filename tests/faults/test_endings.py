@@ -511,6 +511,23 @@ def test_L23_a_forked_child_does_not_keep_workers_alive() -> None:
         assert wait_for(lambda: len(program.left_behind()) <= 1, 2)
 
 
+def test_a_signal_handler_may_submit_in_the_midst_of_a_submit() -> None:
+    """It finds no lock held, and its tasks are tasks like others."""
+    text = """
+tasks = []
+def handler(number, frame): tasks.append(ex.submit(lambda: len("from a handler")))
+with ProcessExecutor(1) as ex:
+    assert ex.submit(lambda: 1).result() == 1  # what it imports for that, is imported
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end: ex.submit(lambda: len(tasks))
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(len(tasks) > 100, {task.result() for task in tasks})
+"""
+    assert run(text, within=30) == (0, "True {14}\n", "")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_L21_a_submit_that_is_overtaken_by_the_close(kind: str) -> None:
     """It was let in, and all was closed before it came to the core: it is refused, not lost."""

@@ -29,12 +29,18 @@ class Callbacks:
         self._starting = threading.Lock()
 
     def run(self, calls: list[Callable[[], object]]) -> None:
-        """Run the calls, in order, after those before them."""
+        """Run the calls, in order, after those before them.
+
+        Who finds that the thread is being started need not wait: it will find the calls. (It
+        may be a signal handler, in the midst of the starting.)
+        """
         self._calls.put(calls)
-        if self._thread is None:
-            with self._starting:
+        if self._thread is None and self._starting.acquire(False):
+            try:
                 if self._thread is None:
                     self._start()
+            finally:
+                self._starting.release()
 
     def is_me(self) -> bool:
         """Whether this is the thread of the callbacks."""

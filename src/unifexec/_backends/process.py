@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict, deque
+from itertools import count
 from time import monotonic
 
 from unifexec import _bunches, _pickling, _worker
@@ -280,8 +281,8 @@ class ProcessRoom(Room):
         self._starter = starter(start_method, _environment(limits.max_workers))
         self._works: OrderedDict[bytes, int] = OrderedDict()
         self._references: dict[Any, Work] = {}  # functions that travel as their names
-        self._next_work = 0
-        self._packing = threading.Lock()
+        self._work_numbers = count(1)
+        self._packing = threading.RLock()  # a signal handler may submit in the midst of a submit
         self._segments = Pool(self.retire)
         self._selector = selectors.DefaultSelector()
         # Whoever wakes the carrier rings the bell; it listens at the ear.
@@ -334,7 +335,7 @@ class ProcessRoom(Room):
         with self._packing:
             key = self._works.pop(frame, None)
             if key is None:
-                key = self._next_work = self._next_work + 1
+                key = next(self._work_numbers)
             self._works[frame] = key
             if len(self._works) > KNOWN_WORKS:
                 self._works.popitem(last=False)

@@ -394,7 +394,6 @@ class Dispatch:
             self._answer_item(run, outcome)
             self._end(run, now)
         self._assign(now)
-        self._maybe_end(now)
 
     def answered_block(self, number: int, values: list[Any], seconds: float, now: float) -> None:
         """Items of a plain run succeeded, in order, in so many seconds each.
@@ -559,13 +558,11 @@ class Dispatch:
             if self._untouched_deaths >= UNTOUCHED_DEATHS:
                 self._break(reason("its setting up"), now)
         self._assign(now)
-        self._maybe_end(now)
 
     def gone(self, number: int, now: float) -> None:
         """A worker that was told to stop has stopped."""
         self._forget(number)
         self._assign(now)
-        self._maybe_end(now)
 
     def discarded(self, number: int, now: float) -> None:
         """A run was given up: it goes on by itself, out of our sight, and is counted.
@@ -581,7 +578,6 @@ class Dispatch:
         self._settle_stopped(run)
         self._rest(run.worker, now)
         self._assign(now)
-        self._maybe_end(now)
 
     # -- events: places (L18) --
 
@@ -660,7 +656,10 @@ class Dispatch:
     # -- deciding --
 
     def _assign(self, now: float) -> None:
-        """Give free places to those who wait for one, first those that had one (L2, L18)."""
+        """Give free places to those who wait for one, first those that had one (L2, L18).
+
+        What waited may have been cancelled: when the last is dropped, that may be the end.
+        """
         while self.active < self.limits.max_workers:
             if self.returning:
                 self._grant(self.returning.popleft())
@@ -671,6 +670,8 @@ class Dispatch:
             else:
                 self._start_workers()
                 break
+        if self.closing:
+            self._maybe_end(now)
 
     def _grant(self, run: Run) -> None:
         if run.number not in self.runs or run.wants_back is None:
@@ -806,7 +807,6 @@ class Dispatch:
             return
         self._end(run, now)
         self._assign(now)
-        self._maybe_end(now)
 
     def _end(self, run: Run, now: float) -> None:
         """All of a run is answered."""

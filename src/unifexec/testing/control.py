@@ -41,6 +41,17 @@ class Control(Suite):
             assert running.result(PATIENCE) == "go"
         assert not (tmp_path / "ran").exists()
 
+    @pytest.mark.parametrize("how", ["task", "tasks", "map", "gather"])
+    def test_L20_what_was_cancelled_holds_no_close_up(self, how: str) -> None:
+        """All that was submitted is cancelled, maybe before there is a worker; then we leave."""
+        with self.make(1) as ex:
+            if how == "map":
+                ex.map(tasks.double, range(100)).close()
+                return
+            pending = [ex.submit(tasks.double, 1) for _ in range(1 if how == "task" else 5)]
+            for task in [ex.gather(*pending)] if how == "gather" else pending:
+                task.cancel()
+
     def test_L15_cancel_after_the_end(self, ex: Any) -> None:
         """False, and the result stays."""
         task = ex.submit(tasks.double, 2)
