@@ -34,6 +34,12 @@ if TYPE_CHECKING:
             """Ask for a place again; ``granted`` is called, from any thread, with it."""
 
 
+FLUSH_SECONDS = 0.001  # what is done of several items is handed over at least so often
+FIRST_COUNT = (
+    8  # items that run before the clock is looked at; more, once they are known to be short
+)
+
+
 class Interrupted(BaseException):
     """Raised inside a task that is stopped, so that its ``finally`` blocks run.
 

@@ -50,6 +50,8 @@ from unifexec._bunches import (
 )
 from unifexec._gate import Gate, Seat
 from unifexec._running import (
+    FIRST_COUNT,
+    FLUSH_SECONDS,
     CurrentRun,
     CurrentTask,
     Interrupted,
@@ -85,12 +87,15 @@ SEGMENT, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 25)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
-FLUSH_SECONDS = 0.001  # values of a bunch are sent at least so often, unless one is slow
-FIRST_COUNT = 8  # items of a bunch before the clock is looked at
 IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
 LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
+
+
+def tasks_head(count: int) -> struct.Struct:
+    """What stands in front of TASKS: as one pickle, then the work of each task."""
+    return struct.Struct(f"!?{count}Q")
 
 
 class Worker:
@@ -232,7 +237,7 @@ class Worker:
         self._add(Bunch(run, self._works[work], index, items, one_pickle, unary))
 
     def _enqueue_tasks(self, run: int, count: int, payload: bytes) -> None:
-        head = struct.Struct(f"!?{count}Q")
+        head = tasks_head(count)
         one_pickle, *keys = head.unpack_from(payload)
         works = [self._works[key] for key in keys]
         data = memoryview(payload)[head.size :]

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FLUSH_SECONDS = 5.0  # how long a close waits for callbacks; a slow one delays only callbacks
+CLOSE_SECONDS = 5.0  # how long a close waits for callbacks; a slow one delays only callbacks
 
 
 class Callbacks:
@@ -65,13 +65,13 @@ class Callbacks:
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all calls made so far have run; not for long, if one is slow."""
         mark = self._mark()
-        most = FLUSH_SECONDS if timeout is None else min(FLUSH_SECONDS, timeout)
+        most = CLOSE_SECONDS if timeout is None else min(CLOSE_SECONDS, timeout)
         _wait.block(mark, mark.is_reached, most)
 
     async def aflush(self) -> None:
         """As `flush`, for coroutines."""
         mark = self._mark()
-        await _wait.suspend(mark, mark.is_reached, FLUSH_SECONDS)
+        await _wait.suspend(mark, mark.is_reached, CLOSE_SECONDS)
 
     def _mark(self) -> Mark:
         """What is reached when all calls made so far have run."""

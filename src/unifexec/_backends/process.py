@@ -558,8 +558,8 @@ class ProcessRoom(Room):
             return False
         for work in different:
             self._send_work(child, work)
-        keys = struct.pack(f"!?{len(works)}Q", bunch[0], *[work.key for work in works])
-        child.put(_worker.TASKS, run.number, len(works), keys, bunch[1])
+        head = _worker.tasks_head(len(works)).pack(bunch[0], *[work.key for work in works])
+        child.put(_worker.TASKS, run.number, len(works), head, bunch[1])
         return True
 
     def _put_items(self, child: Child, run: Run, limited: bool) -> None:

@@ -16,11 +16,11 @@ from unifexec._backends.local import (
     arguments_of,
     checked_workers,
 )
-from unifexec._backends.trips import FLUSH_SECONDS, Calls, TaskCalls, Trip
+from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import CurrentTask, gil_is_enabled, presentable
+from unifexec._running import FLUSH_SECONDS, CurrentTask, gil_is_enabled, presentable
 from unifexec.errors import ExecutorClosedError
 
 TYPE_CHECKING = False

@@ -7,6 +7,8 @@ from time import monotonic, perf_counter
 
 from unifexec._core.outcome import Failure
 from unifexec._running import (
+    FIRST_COUNT,
+    FLUSH_SECONDS,
     CurrentRun,
     claims,
     current,
@@ -23,9 +25,7 @@ if TYPE_CHECKING:
     from unifexec._backends.local import Place
     from unifexec._core.dispatch import Run
 
-FLUSH_SECONDS = 0.001  # finished items of a batch are handed over at least so often
-FIRST_COUNT = 8  # items of a plain batch before the clock is looked at
-MOST_COUNT = 4096  # the same, once they are known to be short
+MOST_COUNT = 4096  # items of a plain batch before the clock is looked at, once known to be short
 
 
 class Trip:
