@@ -129,7 +129,8 @@ class Executor(Protocol):
 
     Every executor of unifexec is one, and so is every *view* made by `with_options`.
     All methods may be called from any thread and from inside a running event loop; none of
-    the verbs waits for a task. After `shutdown` every verb raises `ExecutorClosedError`.
+    the verbs waits for a task (but `SerialExecutor.submit` runs it). After `shutdown`
+    ``submit``, ``map`` and ``gather`` raise `ExecutorClosedError`.
     """
 
     @property
@@ -557,7 +558,8 @@ class Executor(Protocol):
         Returns `Results`: an iterator and an async iterator, to be used with ``for``,
         ``async for``, ``with`` or ``async with``. Closing or dropping it after it was
         started cancels what has not started. The iteration raises what the items and the
-        iterables raised, and `WaitTimeoutError` when ``timeout`` is over.
+        iterables raised, `WaitTimeoutError` when ``timeout`` is over, and
+        `ExecutorClosedError` where the executor was closed before all inputs were pulled.
 
         Raises:
             TypeError: no iterable, an async iterable, or ``fn`` not callable.
@@ -861,8 +863,8 @@ class Executor(Protocol):
         """Accept no more tasks, and (``wait``) wait until all accepted ones are done.
 
         As in ``concurrent.futures``, bounded if asked. Called again it does no harm. From a
-        signal handler, a task, a callback or a finaliser it only posts the request and
-        returns.
+        signal handler, a task, a callback, a ``__del__`` or the callback of a weak reference
+        it only posts the request and returns.
 
         Arguments:
             wait: finish every accepted task, and every unstarted ``map`` whose whole input

@@ -1,4 +1,4 @@
-"""Errors, sorted by who is at fault: your call, your task, the worker, or us.
+"""Errors, sorted by who is at fault: your call, your task, the worker.
 
 Your call
     Bad arguments raise the built-in ``TypeError`` or ``ValueError`` at the call;
@@ -53,8 +53,8 @@ class DeadlockError(UnifexecError, RuntimeError):
 class WaitTimeoutError(UnifexecError, TimeoutError):
     """*Your wait* ended; the task goes on.
 
-    Raised by ``result(timeout=)``, ``exception(timeout=)`` and by the iteration of
-    ``map(timeout=)``. Its siblings: `TimeLimitError` (the task ran too long), and a
+    Raised by ``result(timeout=)``, ``exception(timeout=)``, ``shutdown(timeout=)`` and by the
+    iteration of ``map(timeout=)``. Its siblings: `TimeLimitError` (the task ran too long), and a
     ``TimeoutError`` that the task itself raised.
     """
 
@@ -68,7 +68,10 @@ class TaskCancelledError(UnifexecError, CancelledError):
 
 
 class TimeLimitError(UnifexecError, TimeoutError):
-    """The task ran longer than ``with_options(time_limit=)`` allows and was stopped."""
+    """The task ran longer than ``with_options(time_limit=)`` allows.
+
+    It is stopped where that is possible.
+    """
 
 
 class SerializationError(UnifexecError, TypeError):

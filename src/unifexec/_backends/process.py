@@ -221,8 +221,8 @@ class Child:
         1. Stop it, so that it cannot go on to the next item while we look. 2. Read its mark.
         3. Kill, or let it go on. Without step 1 a kill meant for one item can hit the next.
         """
-        if not hasattr(signal, "SIGSTOP"):
-            self.kill()
+        if not (hasattr(signal, "SIGSTOP") and hasattr(os, "waitid")):
+            self.kill()  # on Windows, and on macOS before CPython 3.13
         elif self.process.halt():
             if self.mark() == mark:
                 self.kill()

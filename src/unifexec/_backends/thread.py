@@ -390,8 +390,9 @@ class ThreadExecutor(LocalExecutor):
         max_workers: tasks that run at the same time, at least 1. Default: 4 more than the
             cores this process may really use (its affinity and its cgroup's quota), and at
             most 32, as ``ThreadPoolExecutor`` counts them.
-        initializer, initargs: called in each worker thread before its first task. If it
-            raises, waiting tasks and later submits fail with `InitializerError`.
+        initializer, initargs: called in each worker thread before its first task; there may
+            be more threads than workers, when tasks wait for tasks. If it raises, waiting
+            tasks and later submits fail with `InitializerError`.
         finalizer: called in each worker thread when it ends.
         async_backend: ``"asyncio"`` (the default) or ``"trio"``: the loop that each worker
             keeps for the coroutines it is given.

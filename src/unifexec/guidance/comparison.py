@@ -229,7 +229,7 @@ def _overhead() -> Row:
         ),
         **{
             "async": _shown(
-                "No thread per task: thousands wait in one, each in less memory than a thread",
+                "No thread per coroutine: thousands wait in one, each in less memory than a thread",
                 "test_ten_thousand_sleepers_share_one_thread",
                 "test_memory_of_a_waiting_task",
             )
