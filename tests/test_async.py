@@ -241,6 +241,25 @@ def test_tasks_that_never_wait_do_not_hold_the_loop(backend: str) -> None:
     assert turns > 10
 
 
+def test_a_thread_that_looks_like_the_loop_of_a_closed_executor_may_wait() -> None:
+    """Identities of threads are used again, and the next thread is likely to get this one."""
+    refused: list[Exception] = []
+
+    def close_again(executor: AsyncExecutor) -> None:
+        try:
+            executor.shutdown()
+        except Exception as error:
+            refused.append(error)
+
+    for _ in range(20):
+        with AsyncExecutor(1) as executor:
+            assert executor.submit(abs, -1).result(20) == 1
+        again = threading.Thread(target=close_again, args=(executor,))
+        again.start()
+        again.join()
+    assert not refused
+
+
 def test_arguments_do_not_wait_for_the_garbage_collector() -> None:
     """Nothing that carries them refers to itself."""
 

@@ -212,7 +212,10 @@ class AsyncRoom(Room):
     async def live(self) -> None:
         """Carry on until all is closed; shielded, since closing ends it and nothing else."""
         with anyio.CancelScope(shield=True):
-            await self._live()
+            try:
+                await self._live()
+            finally:
+                self._loop_ident = None  # the next thread may have the same
 
     async def _live(self) -> None:
         """A step for each turn of the loop: decide on all that was posted, start what is to run.
