@@ -258,6 +258,34 @@ class Errand(Job):
         self.answer.put((succeeded, value))
 
 
+def run_lasting(backend: str, main: Callable[..., Any], *args: Any) -> None:
+    """As ``anyio.run``, on a loop that nothing ends but the end of ``main`` (L13).
+
+    Where a task of asyncio raises ``SystemExit`` or ``KeyboardInterrupt``, asyncio tells who
+    awaits it, and ends the loop besides.
+    """
+    if backend != "asyncio":
+        anyio.run(main, *args, backend=backend)
+        return
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(main(*args))
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):
+                pass  # who awaits the task that raised it knows
+        task.result()
+
+
+def cancelled_by_others() -> tuple[type[BaseException], ...]:
+    """What asyncio raises in a task that any other cancels; trio lets nobody do that."""
+    asyncio = sys.modules.get("asyncio")
+    return () if asyncio is None else (asyncio.CancelledError,)
+
+
 class Loop:
     """One lasting event loop on a daemon thread, that runs coroutines until it is closed.
 
@@ -277,16 +305,20 @@ class Loop:
 
     def _serve(self, backend: str, ready: SimpleQueue[Any]) -> None:
         try:
-            anyio.run(self._main, ready, backend=backend)
+            run_lasting(backend, self._main, ready)
         except BaseException as error:  # above all: the backend is not installed
             ready.put(error)
 
     async def _main(self, ready: SimpleQueue[Any]) -> None:
         bell = LoopEvent()
+        cancelled = cancelled_by_others()
         async with jobs_here() as jobs:
             ready.put(bell)
             while not self._ending:
-                await bell.wait()
+                try:
+                    await bell.wait()
+                except cancelled:  # by a task that cancels all tasks of its loop
+                    continue
                 while not self._requests.empty():
                     self._requests.get()(jobs)
             jobs.cancel()

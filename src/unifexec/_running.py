@@ -205,7 +205,14 @@ def presentable(error: BaseException, caller: str = __file__) -> BaseException:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code.co_filename in (caller, __file__):
         traceback = traceback.tb_next
-    error = error.with_traceback(traceback)
+    error = BaseException.with_traceback(error, traceback)  # not what its class makes of it
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+        from unifexec.errors import TaskCancelledError
+
+        cancelled = TaskCancelledError("the task was cancelled by an event loop of its own")
+        cancelled.__cause__ = error
+        return cancelled
     if isinstance(error, (StopIteration, StopAsyncIteration)):
         wrapper = RuntimeError(f"the task raised {type(error).__name__}")
         wrapper.__cause__ = error

@@ -770,6 +770,7 @@ def serve_forks() -> None:
             continue
         pid = os.fork()
         if pid == 0:
+            os.setpgid(0, 0)  # here too: before it looks whether it leads a group
             break
         os.setpgid(pid, pid)  # before anybody can want to kill its group
         for fd in fds:

@@ -566,3 +566,38 @@ def ask(executor: Executor) -> int:
 async def ask_async(executor: Executor) -> int:
     """As `ask`, without blocking."""
     return await executor.submit(abs, -3)
+
+
+async def raise_in_a_child(kind: type[BaseException]) -> None:
+    """A task of a task group raises."""
+    import asyncio
+
+    async def child() -> None:
+        raise kind
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(child())
+
+
+async def cancel_all_others() -> None:
+    """Cancel all tasks of the loop that runs this one."""
+    import asyncio
+
+    for task in asyncio.all_tasks():
+        if task is not asyncio.current_task():
+            task.cancel()
+    await asyncio.sleep(0.01)
+
+
+async def add_soon(x: int, y: int) -> int:
+    """Wait for a moment, and add."""
+    import asyncio
+
+    await asyncio.sleep(0.01)
+    return x + y
+
+
+def nap_long(seconds: float) -> float:
+    """Sleep for so long."""
+    time.sleep(seconds)
+    return seconds

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import pytest
 
-from unifexec import ExecutorClosedError, ProcessExecutor, create_executor
+from unifexec import ExecutorClosedError, ProcessExecutor, TaskCancelledError, create_executor
 
 from . import jobs
 from .programs import Program, is_running, run, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KINDS = ["serial", "thread", "process", "async"]
@@ -537,3 +539,128 @@ def test_L21_a_submit_that_is_overtaken_by_the_close(kind: str) -> None:
     executor._room.check_open = lambda: None  # what the verb saw a moment ago
     for task in (executor.submit(pow, 2, 3), executor.submit(threading.Lock)):
         assert isinstance(task.exception(5), ExecutorClosedError)
+
+
+def test_L20_a_submit_as_the_last_line() -> None:
+    """The carrier was started, and has not come to carry: the end of the program waits for it."""
+    text = """
+from unifexec._backends.local import Room
+def hold(frame, event, arg):
+    if frame.f_code is Room._become_carrier.__code__: time.sleep(0.2)
+threading.settrace(hold)
+ex = create_executor(sys.argv[1])
+ex.submit(print, "ran", flush=True)
+"""
+    for kind in ("thread", "async"):
+        assert run(text, kind) == (0, "ran\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L21_a_map_that_is_overtaken_by_the_close(kind: str) -> None:
+    """It was let in, and all was closed before it began: it is refused, and nobody waits for it."""
+    executor = create_executor(kind, max_workers=1)
+    assert executor.submit(pow, 2, 3).result(20) == 8
+    executor.shutdown()
+    check_open, calls = executor._room.check_open, iter([lambda: None])  # what the verb saw
+    executor._room.check_open = lambda: next(calls, check_open)()
+    with pytest.raises(ExecutorClosedError):
+        executor.map(abs, range(1000))
+    executor.shutdown(timeout=10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L21_inputs_that_close_their_executor(kind: str) -> None:
+    """The close does not wait for who calls it; what was pulled before it is there."""
+    executor = create_executor(kind, max_workers=2)
+
+    def inputs() -> Iterator[int]:
+        yield 1
+        yield 2
+        executor.shutdown()
+        yield 3
+
+    got = []
+    with pytest.raises(ExecutorClosedError):
+        for value in executor.map(abs, inputs()):
+            got.append(value)
+    assert got in ([1, 2], [1, 2, 3])
+    executor.shutdown()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("kind", POOLS)
+def test_L08_a_close_wakes_who_waits_for_the_next_result(kind: str, ordered: bool) -> None:
+    """Threads that share results all see the end."""
+    ended = threading.Event()
+    with create_executor(kind, max_workers=1) as executor:
+        results = executor.map(jobs.nap_long, [0.5] * 8, ordered=ordered)
+
+        def consume() -> None:
+            for _ in results:
+                pass
+            ended.set()
+
+        consumer = threading.Thread(target=consume, daemon=True)
+        consumer.start()
+        assert wait_for(lambda: results._run._watchers)
+        results.close()
+        assert ended.wait(10)
+        consumer.join()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["exit", "close"])
+def test_L21_finalizers_that_misbehave(kind: str, how: str) -> None:
+    """One that exits, or closes its executor, keeps nobody from closing it."""
+    text = """
+def finalize(): sys.exit(3) if sys.argv[2] == "exit" else ex.shutdown()
+kind = sys.argv[1]
+ex = create_executor(kind, max_workers=2, finalizer=None if kind == "process" else finalize)
+print(sorted(ex.map(abs, [-1, -2])))
+ex.shutdown()
+print("closed")
+"""
+    assert run(text, kind, how)[:2] == (0, "[1, 2]\nclosed\n")
+
+
+def test_L21_an_initializer_that_closes_its_executor() -> None:
+    """It would wait for itself; the task that was let in runs."""
+    with create_executor("thread", max_workers=1, initializer=lambda: executor.shutdown()) as ex:
+        executor = ex
+        assert ex.submit(abs, -2).result(20) == 2
+
+
+def test_L15_a_cancelled_task_never_runs() -> None:
+    """Not even if the core asks in the midst of its cancelling: who has the token has won."""
+    with create_executor("serial") as executor:
+        task = executor.submit(abs, -1)
+    pending = type(task)(task._home, "pending")
+    assert pending._take_token()  # as `cancel` begins
+    assert pending.claim_batch(None) == 0
+    assert pending.cancelled()
+
+
+@pytest.mark.parametrize("errors", ["raise", "return", "group"])
+def test_L15_a_gather_that_is_cancelled(errors: str) -> None:
+    """It is cancelled as a whole, as any task: whatever it makes of failures."""
+    gate = threading.Event()
+    with create_executor("thread", max_workers=1) as executor:
+        executor.submit(gate.wait)
+        inner = executor.gather(*[executor.submit(abs, -x) for x in range(3)], errors=errors)
+        outer = executor.gather(inner, errors=errors)
+        assert not outer.running()
+        assert outer.cancel()
+        gate.set()
+        for task in (inner, outer):
+            with pytest.raises(TaskCancelledError):
+                task.result(20)
+            assert task.cancelled()
+
+
+def test_L19_what_a_serial_initializer_sets_is_its_own() -> None:
+    """As that of any other executor, which runs elsewhere."""
+    variable: ContextVar[str] = ContextVar("variable", default="default")
+    with create_executor("serial", initializer=lambda: variable.set("set")) as executor:
+        assert executor.submit(variable.get).result() == "default"
+        assert executor.submit(variable.get).result() == "default"
+    assert variable.get() == "default"

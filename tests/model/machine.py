@@ -260,12 +260,17 @@ class DispatchMachine(RuleBasedStateMachine):
             return
         if not self.kills:
             most = self.dispatch.limits.max_abandoned
-            assert len(self.dispatch.abandoned) < most or self.closing, "too many given up"
+            assert self.given_up() < most or self.closing, "too many given up"
+            assert not trip.abandoned, "given up twice"
             trip.abandoned = True
             trip.todo.clear()
             self.post("discarded", run.number)
         elif trip.current == run.cursor:
             self.kill(self.workers[run.worker.number])
+
+    def given_up(self) -> int:
+        """Those that go on out of our sight, and those of which the core does not know yet."""
+        return len(self.dispatch.abandoned) + sum(event == "discarded" for event, _ in self.mail)
 
     def do_stop(self, worker: Any) -> None:
         assert not worker.runs, "told to leave over its work"
@@ -285,7 +290,7 @@ class DispatchMachine(RuleBasedStateMachine):
     def do_warn(self, text: str) -> None:
         most = self.dispatch.limits.max_abandoned
         assert most is not None
-        assert len(self.dispatch.abandoned) >= most
+        assert self.given_up() >= most
         for trip in self.trips():
             if trip.current is not None and trip.run.number in self.dispatch.runs:
                 self.item(trip.run, trip.current).warned = True

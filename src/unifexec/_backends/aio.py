@@ -22,7 +22,7 @@ from unifexec._backends.local import (
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._loops import Job, jobs_here
+from unifexec._loops import Job, cancelled_by_others, jobs_here, run_lasting
 from unifexec._running import CurrentTask, current, is_awaitable, run_task
 from unifexec._wait import LoopEvent, give_way, without_ctrl_c
 from unifexec.errors import DeadlockError
@@ -200,7 +200,7 @@ class AsyncRoom(Room):
 
     def carry(self) -> None:
         """Live on a loop of our own."""
-        anyio.run(self.live, backend=self.setup.async_backend)
+        run_lasting(self.setup.async_backend, self.live)
 
     def claim_loop(self) -> bool:
         """Whether the caller's loop may be ours; False if we have one."""
@@ -225,6 +225,7 @@ class AsyncRoom(Room):
         end without ever waiting have posted their answers then; we look at these after a
         turn of the loop, for a long map of such must not hold it.
         """
+        cancelled = cancelled_by_others()
         async with jobs_here() as self._jobs:
             self._loop_ident = threading.get_ident()
             self._bell = bell = LoopEvent()
@@ -236,11 +237,15 @@ class AsyncRoom(Room):
                     del call  # or we would keep the last one's arguments while we sleep
                 if self.closed:
                     break
-                if self.nothing_to_serve():
-                    self._named = self._seen = None  # they may hold the executor itself
-                    await bell.wait(self.seconds_to_deadline())
-                else:
-                    await give_way()
+                try:
+                    if self.nothing_to_serve():
+                        self._named = self._seen = None  # they may hold the executor itself
+                        await bell.wait(self.seconds_to_deadline())
+                    else:
+                        await give_way()
+                except cancelled:  # by who cancels all tasks of a loop: a task of ours, or its end
+                    if self._bound:
+                        self.request_close(cancel=True, abort=True)
                 self._asleep = False
 
     def check_blocking(self) -> None:
@@ -313,10 +318,8 @@ class AsyncRoom(Room):
     def _called(self, call: Call, succeeded: bool, value: Any, seconds: float, now: float) -> None:
         """A plain function returned; on the loop."""
         lane, call.lane = call.lane, None
-        if lane is not None and lane.thread in self._lane_threads:
+        if lane is not None and lane.thread in self._lane_threads:  # else it was given up
             self._idle_lanes.append(lane)
-        elif lane is not None:  # it was given up
-            lane.end()
         if isinstance(value, Unawaited):
             call.go_on_with(value, seconds)
             self._starting.append(call)
@@ -356,9 +359,10 @@ class AsyncRoom(Room):
 
     def do_discard(self, run: Run) -> None:
         """Let it go on by itself; nobody waits for its lane any more."""
-        call = run.carried
-        if call.lane is not None:
-            self._lane_threads.remove(call.lane.thread)
+        call, lane = run.carried, run.carried.lane
+        if lane is not None:
+            self._lane_threads.remove(lane.thread)
+            lane.end()
         self._jobs.give_up(call)
         self._post_here(self.dispatch.discarded, run.number)
 
@@ -380,9 +384,12 @@ class AsyncRoom(Room):
 
 def is_coroutine_function(fn: Any) -> bool:
     """Whether calling ``fn`` only makes a coroutine, which is safe to do on the loop."""
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
-        getattr(fn, "__call__", None)  # noqa: B004  (an object with an async __call__)
-    )
+    try:
+        return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
+            getattr(fn, "__call__", None)  # noqa: B004  (an object with an async __call__)
+        )
+    except Exception:  # an object whose attributes cannot be asked for
+        return False
 
 
 class AsyncExecutor(LocalExecutor):

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Stats, Traits
 
 
+JOIN_SECONDS = 0.01  # how long an awaited close may hold the loop for threads that are ending
 LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
 
 
@@ -96,6 +97,13 @@ def arguments_of(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, An
     return (item, NO_KWARGS) if type(item) is tuple else (item.args, item.kwargs)
 
 
+def is_installed(name: str) -> bool:
+    """Whether a package could be imported."""
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
 class Setup:
     """How workers are set up, as the constructors of executors take it; checked here."""
 
@@ -114,6 +122,8 @@ class Setup:
         if not isinstance(initargs, (tuple, list)):
             raise TypeError(f"initargs must be a tuple, got {initargs!r}")
         check_choice("async_backend", async_backend, ("asyncio", "trio"))
+        if async_backend == "trio" and not is_installed("trio"):
+            raise ModuleNotFoundError('async_backend="trio" needs trio: pip install trio')
         self.initializer: Callable[..., object] | None = initializer
         self.initargs: tuple[Any, ...] = tuple(initargs)
         self.finalizer: Callable[[], object] | None = finalizer
@@ -129,7 +139,7 @@ class Setup:
         if self.finalizer is not None:
             try:
                 self.finalizer()
-            except Exception:
+            except (Exception, SystemExit):
                 logger().exception("the finalizer %r raised", self.finalizer)
 
 
@@ -184,6 +194,7 @@ class Room(_wait.Watched):
         self._decider = 0  # the thread that does
         self._deadline: float | None = None  # when to look again, as last decided
         self._carrying = False
+        self._coming = False  # a carrier was started, and may not have come to carry yet
         self._role_taken = threading.Lock()  # held for ever, by whoever is the carrier
         self._carrier: threading.Thread | None = None
         _remember(self)
@@ -206,7 +217,9 @@ class Room(_wait.Watched):
         if self._asleep:
             self.wake()
         elif not self._carrying and not _ending and self.needs_carrier():
-            threading.Thread(target=self._become_carrier, name=self.name, daemon=True).start()
+            carrier = threading.Thread(target=self._become_carrier, name=self.name, daemon=True)
+            carrier.start()
+            self._coming = True
 
     def wake(self) -> None:
         """Wake the carrier, which sleeps. Never blocks."""
@@ -222,7 +235,7 @@ class Room(_wait.Watched):
 
     def lives(self) -> bool:
         """Whether there is something to finish at the end of the program."""
-        return self._carrying and not self.closed
+        return (self._carrying or self._coming) and not self.closed
 
     def _become_carrier(self) -> None:
         """Carry, unless another thread was first.
@@ -281,12 +294,16 @@ class Room(_wait.Watched):
         return [take() for _ in range(len(self._incoming))]
 
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
+        self._guarded(event, *args, monotonic())
+        for name, *rest in self.dispatch.take_actions():
+            self._guarded(getattr(self, "do_" + name), *rest)
+
+    def _guarded(self, call: Callable[..., object], *args: Any) -> None:
+        """A fault of ours is told, and keeps nothing else from being done."""
         try:
-            event(*args, monotonic())
-            for name, *rest in self.dispatch.take_actions():
-                getattr(self, "do_" + name)(*rest)
-        except Exception:  # a fault of ours: tell, and go on with the others
-            logger().exception("unifexec: internal error in %r", event)
+            call(*args)
+        except Exception:
+            logger().exception("unifexec: internal error in %r", call)
 
     def seconds_to_deadline(self) -> float | None:
         """How long the carrier may sleep.
@@ -416,8 +433,16 @@ class Room(_wait.Watched):
             self.serve()
 
     def map_opened(self, run: MapRun) -> None:
-        """A map begins; it lives here until all of it is submitted."""
+        """A map begins; it lives here until all of it is submitted.
+
+        1. We note it, 2. look whether the executor is closing.
+        a. Who closes says so, b. looks for maps.
+        So one of us sees the other. What was overtaken is refused, as if it came later.
+        """
         self._maps[run] = None
+        if self.refuses:
+            run.stop()
+            self.check_open()
         self.post(self.dispatch.source_opened, run)
 
     def map_ended(self, run: MapRun) -> None:
@@ -501,7 +526,11 @@ class Room(_wait.Watched):
                 await _wait.suspend(run, run.finishable)
         self.nothing_more_comes()
         await _wait.suspend(self, self.is_closed)
-        self.join(None)
+        self.join(monotonic() + JOIN_SECONDS)
+        if any(thread.is_alive() for thread in self.threads()):  # their finalizers take time
+            from anyio.to_thread import run_sync
+
+            await run_sync(self.join, None)
         await callbacks.aflush()
 
     def nothing_more_comes(self) -> None:
@@ -525,11 +554,20 @@ class Room(_wait.Watched):
         """In a forked child of ours: let go of what is the parent's."""
         self.refuses = True
 
+    def is_pulling(self) -> bool:
+        """Whether this thread pulls inputs of one of our maps: they close us, or submit."""
+        here = threading.get_ident()
+        return any(run.puller == here for run in list(self._maps))
+
     def may_wait(self) -> bool:
         """Whether this thread may wait for the room to close (L21)."""
         task = current_task()
         if task is not None and task.room is self:
             return False  # it would wait for itself
+        if threading.current_thread() in self.threads():
+            return False  # so would an initializer, or a finalizer
+        if self.is_pulling():
+            return False  # and the inputs of a map
         if self._decider == threading.get_ident():
             return False  # a finaliser, in the midst of a decision
         return not callbacks.is_me() and not in_signal_handler()
@@ -556,7 +594,8 @@ class LocalExecutor(Verbs):
         may_wait = wait and self._room.may_wait()
         if may_wait:
             self._room.check_blocking()
-        self._room.request_close(cancel=cancel_futures, pull=wait)
+        pull = wait and not self._room.is_pulling()
+        self._room.request_close(cancel=cancel_futures, pull=pull)
         if may_wait:
             self._room.wait_closed(timeout)
 

@@ -250,7 +250,7 @@ class SerialRoom(Room):
                 return
             self._initializing = True
             try:
-                self.setup.initialize()
+                copy_context().run(self.setup.initialize)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt) and came_from_outside(error):
                     raise  # Ctrl-C, as in a plain call: nothing was accepted yet

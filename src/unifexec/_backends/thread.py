@@ -20,7 +20,13 @@ from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import FLUSH_SECONDS, CurrentTask, gil_is_enabled, presentable
+from unifexec._running import (
+    FLUSH_SECONDS,
+    CurrentTask,
+    Interrupted,
+    gil_is_enabled,
+    presentable,
+)
 from unifexec.errors import ExecutorClosedError
 
 TYPE_CHECKING = False
@@ -293,6 +299,8 @@ class ThreadRoom(Room):
 
     def _run_item(self, run: Run, offset: int, item: Any) -> Success[Any] | Failure:
         batch, index = run.batch.at(offset)
+        if batch.aborted:
+            return Failure(Interrupted())
         args, kwargs = arguments_of(batch, item)
         place = Place(self, run.number)
         seat = None
@@ -376,8 +384,19 @@ class ThreadRoom(Room):
         for run in list(self.dispatch.runs.values()):
             for offset, batch in enumerate(run.batch.parts()):
                 if batch.sink is task and run.carried is not None:
-                    return offset != run.cursor or run.carried.lane.stoppable()
+                    return self._can_stop(run, offset, batch)
         return False
+
+    def _can_stop(self, run: Run, offset: int, batch: Batch) -> bool:
+        """What waits in a bundle shall not start.
+
+        1. We say so, 2. look how far the lane is.
+        a. The lane says that it is at the task, b. looks whether it shall start.
+        Whichever comes first, one of us sees the other.
+        """
+        batch.aborted = len(run.batch) > 1
+        at = len(run.carried.done)
+        return offset > at or (offset == at and run.carried.lane.stoppable())
 
 
 class ThreadExecutor(LocalExecutor):

@@ -10,6 +10,7 @@ from unifexec._running import (
     FIRST_COUNT,
     FLUSH_SECONDS,
     CurrentRun,
+    Interrupted,
     claims,
     current,
     is_awaitable,
@@ -74,6 +75,8 @@ class TaskCalls:
             member = members[len(done)]
             fn, context = member.work, member.context
             try:
+                if member.aborted:
+                    raise Interrupted
                 context.run(be, task)
                 if type(item) is tuple:
                     value = context.run(fn, *item)

@@ -17,7 +17,7 @@ single operations are atomic, and `_wait` tells how no wake-up is lost.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections import deque
 from itertools import count, islice
 from time import monotonic
@@ -26,7 +26,7 @@ from unifexec import _wait
 from unifexec._core import batching
 from unifexec._core.dispatch import Batch
 from unifexec._core.outcome import Failure, Success
-from unifexec._core.task import Task, logger
+from unifexec._core.task import Task, cancelled_error, logger
 from unifexec.errors import (
     ExecutorClosedError,
     SerializationError,
@@ -107,6 +107,7 @@ class MapRun(_wait.Watched):
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
         self._turn = allocate_lock()  # held by who pulls; only ever tried, never waited for
+        self.puller = 0  # the thread that does
         self._pulling: list[Any] = []  # pulled, not yet packed
         self._waiting: list[Any] = []  # pulled and packed, not yet submitted
         self._unpackable = False  # an input could not be packed
@@ -147,10 +148,12 @@ class MapRun(_wait.Watched):
         """
         if not self._turn.acquire(False):
             return
+        self.puller = get_ident()
         try:
             self._pull(self._window() - (self._pulled - self._yielded()), prompt)
             self._submit(len(self._waiting) if self.home.eager else demand)
         finally:
+            self.puller = 0
             self._turn.release()
         self._maybe_end()
         self.tell()  # another consumer may be waiting for us to pull
@@ -166,10 +169,12 @@ class MapRun(_wait.Watched):
             self.truncate()
         if not self._turn.acquire(False):
             return
+        self.puller = get_ident()
         try:
             self._pull(self._window() - (self._pulled - self._settled), prompt=False)
             self._submit(len(self._waiting))
         finally:
+            self.puller = 0
             self._turn.release()
         self._maybe_end()
 
@@ -177,7 +182,7 @@ class MapRun(_wait.Watched):
         """For a waiting close: whether `finish` would get on, or is over."""
         if self._ended or self._exhausted:
             return self._settled >= self._submitted
-        return self._pulled - self._settled < self._window()
+        return self._pulled - self._settled < self._window() and not self._turn.locked()
 
     def finished(self) -> bool:
         """Whether nothing is to be pulled, submitted or settled any more."""
@@ -369,7 +374,7 @@ class MapRun(_wait.Watched):
 
     def takeable(self) -> bool:
         """Whether the consumer would get something: a result, a failure or the end."""
-        return bool(self.ready) or self.failure is not None or self.over()
+        return bool(self.ready) or self.failure is not None or self.over() or self.unreadable
 
     def worth_a_look(self) -> bool:
         """Whether a waiting consumer has something to do."""
@@ -548,6 +553,7 @@ class Results(Generic[R]):
         if run is not None:
             run.stop()
             run.forget()
+            run.tell()  # another thread may be waiting for a result
 
     async def aclose(self) -> None:
         """As `close`, for ``async with`` and ``contextlib.aclosing``."""
@@ -581,6 +587,7 @@ class GatherTask(Task[R]):
         self._errors = errors
         self._settled_tasks = count(1)  # its `next` is atomic: one thread sees the last
         self._failed: list[int] = []  # in order of time
+        self._cancelling = False
         for index, task in enumerate(tasks):
             task.watch(lambda index=index: self._one_settled(index))  # type: ignore[misc]
         if not tasks:
@@ -601,6 +608,9 @@ class GatherTask(Task[R]):
         self.settle(self._joined(outcomes, seconds))
 
     def _joined(self, outcomes: list[Any], seconds: float) -> Any:
+        if self._cancelling and all(map(was_cancelled, outcomes)):
+            self._cancel_won = True
+            return Failure(cancelled_error(self.name), name=self.name, seconds=seconds)
         if self._errors == "return":
             return Success(tuple(outcomes), name=self.name, seconds=seconds)
         if not self._failed:
@@ -617,7 +627,12 @@ class GatherTask(Task[R]):
         pending = [task for task in self._tasks if not task.done()]
         if not pending or any(task.running() for task in pending):
             return False
+        self._cancelling = True
         return all([task.cancel() for task in pending])
+
+    def running(self) -> bool:
+        """Whether one of the tasks has started, and not all are done."""
+        return not self.done() and any(task.running() or task.done() for task in self._tasks)
 
     def abort(self) -> bool:
         """Abort every task that is not done; True if that stops one of them."""

@@ -211,6 +211,7 @@ class Run:
         "cursor",
         "doomed",
         "end",
+        "given_up",
         "number",
         "progress",
         "settled",
@@ -230,6 +231,7 @@ class Run:
         self.stopping: bool = False  # the current item was told to stop
         self.doomed: int = len(batch)  # items from here on shall not go on
         self.settled: bool = False  # the current item has its outcome already, on time
+        self.given_up: int = -1  # the item that was over its grace, and is given up
         self.withdrawing: bool = False
         self.aside: bool = False
         self.wants_back: Callable[[], object] | None = None
@@ -892,11 +894,18 @@ class Dispatch:
 
     def _insist(self, run: Run) -> None:
         """The grace is over: give the run up, if we can afford to."""
+        if run.given_up == run.cursor:
+            return  # its time limit and an abort came to their ends at once
         most = self.limits.max_abandoned
-        if most is not None and len(self.abandoned) >= most and not self.closing:
+        if most is not None and self._given_up() >= most and not self.closing:
             self._actions.append(("warn", _too_many_abandoned(run, most)))
             return
+        run.given_up = run.cursor
         self._actions.append(("discard", run))
+
+    def _given_up(self) -> int:
+        """How many runs were given up, and go on; also those of which we do not hear yet."""
+        return len(self.abandoned) + sum(run.given_up == run.cursor for run in self.runs.values())
 
     # -- losing (L22) --
 

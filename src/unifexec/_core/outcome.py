@@ -102,7 +102,7 @@ class Failure:
         would collect the frames of all of them (cpython#101267).
         """
         try:
-            raise self.error.with_traceback(self._traceback)
+            raise BaseException.with_traceback(self.error, self._traceback)
         finally:
             del self  # the traceback holds this frame: do not let it hold the outcome too
 

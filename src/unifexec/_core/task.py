@@ -93,12 +93,16 @@ class Task(Future["R"]):
     def claim_batch(self, batch: object) -> int:
         """For `dispatch`: a task is a batch of one; whether it may start.
 
-        A task that is started again, since its worker died, keeps its claim.
+        A task that is started again, since its worker died, keeps its claim. If we have none,
+        and the token is gone, `cancel` has it, and may not have come to say so yet: we do.
         """
         try:
             self._marks.remove(_TOKEN)
         except ValueError:
-            return not self._cancel_won
+            if self._state == "RUNNING":
+                return 1
+            self._cancel_won = True
+            return 0
         self._state = "RUNNING"
         return 1
 
@@ -342,8 +346,8 @@ class Task(Future["R"]):
         try:
             await _wait.suspend(self, self.done)
         except BaseException:  # the scope we wait in was cancelled (L17)
-            if not self.cancel() and len(self._awaiting) == 1:
-                self.abort()
+            if not self.cancel() and len(self._awaiting) == 1 and not self._watchers:
+                self.abort()  # nobody else waits for it
             raise
         finally:
             self._awaiting.remove(me)
