@@ -107,7 +107,7 @@ class MapRun(_wait.Watched):
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
         self._turn = allocate_lock()  # held by who pulls; only ever tried, never waited for
-        self.puller = 0  # the thread that does
+        self.puller: int = 0  # the thread that does
         self._pulling: list[Any] = []  # pulled, not yet packed
         self._waiting: list[Any] = []  # pulled and packed, not yet submitted
         self._unpackable = False  # an input could not be packed
