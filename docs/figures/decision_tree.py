@@ -21,7 +21,7 @@ class Node(NamedTuple):
 
 
 TREE = Node(
-    "Do you debug or test, or is all of the work done in a tenth of a second?",
+    "Do you debug or test, or is all of the work done in a tenth of a second, and cannot crash?",
     "serial",
     Node(
         "May a task crash the interpreter, or must a plain function be stopped when it takes "
