@@ -276,7 +276,8 @@ def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
 def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
     from unifexec.errors import SerializationError
 
-    return SerializationError(f"{what} of {name!r} cannot be rebuilt in the worker: {error!r}")
+    text = f"{what} of {name!r} cannot be rebuilt in the worker: {_pickling.shown(error)}"
+    return SerializationError(text)
 
 
 def loads_simple(payload: Any) -> Any:

@@ -12,7 +12,7 @@ import sys
 from _thread import get_ident
 from contextvars import Context, ContextVar
 from functools import cache
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +138,17 @@ def is_lasting(fn: Any) -> bool:
     """
     if isinstance(fn, FunctionType):
         return fn.__closure__ is None
-    return isinstance(fn, type) or type(fn).__name__ == "builtin_function_or_method"
+    if isinstance(fn, BuiltinFunctionType):  # of a module or a class, not of an object
+        return fn.__self__ is None or isinstance(fn.__self__, (ModuleType, type))
+    return isinstance(fn, type)
+
+
+def shown(error: BaseException) -> str:
+    """The ``repr`` of an exception, or its type where that cannot be had."""
+    try:
+        return repr(error)
+    except Exception:
+        return type(error).__qualname__
 
 
 # -- context variables: found again by name --
@@ -236,7 +246,7 @@ def load_error(data: bytes | memoryview, cannot: Callable[[str], BaseException])
         try:
             error = _load_tree(tree)
         except BaseException as why:
-            described += f" (it cannot be rebuilt here: {why!r})"
+            described += f" (it cannot be rebuilt here: {shown(why)})"
     if error is None:
         error = cannot(described)
     try:
@@ -348,12 +358,15 @@ def _safe(fn: Callable[[Any], str], value: Any) -> str:
 
 def explain(what: str, value: Any, error: BaseException) -> str:
     """A sentence that names the path of attributes to the object that cannot travel."""
-    path, culprit = _culprit(what, value)
-    shown = _safe(repr, culprit)
-    if len(shown) > 200:
-        shown = shown[:200] + "…"
+    try:
+        path, culprit = _culprit(what, value)
+    except Exception:  # an object whose attributes cannot be asked for
+        path, culprit = what, value
+    text = _safe(repr, culprit)
+    if len(text) > 200:
+        text = text[:200] + "…"
     reason = f"{type(error).__name__}: {_safe(str, error)}"
-    return f"{path} cannot be sent to another process: {shown} ({reason})"
+    return f"{path} cannot be sent to another process: {text} ({reason})"
 
 
 def _culprit(path: str, value: Any) -> tuple[str, Any]:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 def levels_and_filters() -> bytes:
     """What decides here which records and warnings are wanted."""
     named = {
-        name: logger.level
+        name: int(logger.level)
         for name, logger in list(logging.root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and logger.level
     }
-    filters = [entry for entry in warnings.filters if _travels(entry)]
-    return pickle.dumps((logging.root.level, logging.root.manager.disable, named, filters))
+    filters = [pickle.dumps(entry) for entry in warnings.filters if _travels(entry)]
+    levels = int(logging.root.level), int(logging.root.manager.disable), named
+    return pickle.dumps((*levels, filters))
 
 
 def _travels(entry: Any) -> bool:
@@ -64,14 +65,24 @@ class Sender(logging.Handler):
         self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record; its text is made here, where its arguments are."""
-        content = dict(record.__dict__)
-        content.update(msg=record.getMessage(), args=None, exc_info=None)
-        if record.exc_info:
-            content["exc_text"] = logging.Formatter().formatException(record.exc_info)
-        task = current_task()
-        content["task"] = None if task is None else task.name
-        self._send(_dump("log", content))
+        """Send a record; its text is made here, where its arguments are.
+
+        A record that cannot be said fails no task, as with any handler of ``logging``.
+        """
+        try:
+            self._send(_dump("log", _content_of(record)))
+        except Exception:
+            self.handleError(record)
+
+
+def _content_of(record: logging.LogRecord) -> dict[str, Any]:
+    content = dict(record.__dict__)
+    content.update(msg=record.getMessage(), args=None, exc_info=None)
+    if record.exc_info:
+        content["exc_text"] = logging.Formatter().formatException(record.exc_info)
+    task = current_task()
+    content["task"] = None if task is None else task.name
+    return content
 
 
 def _dump(kind: str, content: Any) -> bytes:
@@ -93,7 +104,16 @@ def follow(settings: bytes) -> None:
     for name, its_level in named.items():
         logging.getLogger(name).setLevel(its_level)
     warnings.resetwarnings()
-    warnings.filters[:] = filters  # type: ignore[index]  # a list, whatever its type says
+    known = [entry for data in filters if (entry := _loaded(data)) is not None]
+    warnings.filters[:] = known  # type: ignore[index]  # a list, whatever its type says
+
+
+def _loaded(data: bytes) -> Any:
+    """A filter, or None if its category is of a module that we cannot import."""
+    try:
+        return pickle.loads(data)
+    except Exception:
+        return None
 
 
 def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:

@@ -293,6 +293,12 @@ class Worker:
         self._target = None
         raise Interrupted
 
+    def _stop_if_told(self) -> None:
+        """Stop, if the signal for it came while it could not: before the item, or in a message."""
+        if self._is_target():
+            self._target = None
+            raise Interrupted
+
     def _is_target(self) -> bool:
         """Whether the item that runs is the one that shall stop."""
         bunch = self._bunch
@@ -460,6 +466,7 @@ class Worker:
         task = CurrentTask(call[0].name, index, self._index, seat)
         try:
             self._interruptible = True
+            self._stop_if_told()
             return run_task(task, Context(), load_and_call, call, {}, self._await)
         except Interrupted as stop:  # between two lines of ours
             return False, stop, 0.0
@@ -529,6 +536,8 @@ class Worker:
             words[0] = mark
             own = fresh()
             self._interruptible = True
+            if self._target is not None:
+                self._stop_if_told()
             value: Any = own.run(call, item)
             self._interruptible = False
             if type(value) is known:
@@ -637,6 +646,8 @@ class Worker:
             self._write(kind, number, offset, *payload)
         if on_main:
             self._interruptible = interruptible
+            if interruptible:
+                self._stop_if_told()
 
     def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         size = sum(map(len, payload))

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -601,3 +602,74 @@ def nap_long(seconds: float) -> float:
     """Sleep for so long."""
     time.sleep(seconds)
     return seconds
+
+
+class NoReprError(Exception):
+    """It cannot say what it is."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def break_in(pid: int) -> Exception:
+    """Rebuild an exception; not in that process."""
+    if os.getpid() == pid:
+        raise NoReprError
+    return BreaksInError(pid)
+
+
+class BreaksIn:
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def __reduce__(self) -> Any:
+        return break_in, (self.pid,)
+
+
+class BreaksInError(Exception):
+    def __reduce__(self) -> Any:
+        return break_in, self.args
+
+
+def give_what_breaks(what: str, pid: int) -> BreaksIn:
+    """Return, or raise, what cannot be rebuilt in that process."""
+    if what == "exception":
+        raise BreaksInError(pid)
+    return BreaksIn(pid)
+
+
+class Unseen:
+    """It cannot travel, and raises when its attributes are asked for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__self__":
+            raise AttributeError(name)
+        raise RuntimeError("out of context")
+
+
+def unseen(_: int) -> Unseen:
+    return Unseen()
+
+
+def log_for_ever(path: str) -> None:
+    """Log, until stopped; then leave a file."""
+    import logging
+
+    log = logging.getLogger("jobs")
+    try:
+        while True:
+            log.warning("progress")
+    finally:
+        Path(path).touch()
+
+
+def log_nonsense() -> int:
+    """Log what cannot be formatted: no handler of ``logging`` lets that out."""
+    import logging
+
+    logging.raiseExceptions = False
+    logging.getLogger("jobs").warning("%d items", "three")
+    return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import sys
 import threading
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from unifexec import ProcessExecutor, ThreadExecutor, create_executor
+from unifexec import InitializerError, ProcessExecutor, ThreadExecutor, create_executor
 
 from . import jobs
 from .programs import children_of, run, wait_for
@@ -243,3 +244,14 @@ def test_L25_importing_starts_nothing() -> None:
 print(threading.active_count(), len(os.listdir("/proc/self/fd")) <= 4)
 """
     assert run(text) == (0, "1 True\n", "")
+
+
+def test_L25_workers_that_cannot_be_started_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor of theirs stays open."""
+    monkeypatch.setattr(sys, "executable", "/no/such/interpreter")
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with ProcessExecutor(1) as executor:
+            assert isinstance(executor.submit(abs, -1).exception(20), InitializerError)
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before

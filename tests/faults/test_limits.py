@@ -449,14 +449,14 @@ def test_L16_limit_in_the_middle_of_a_result(monkeypatch: pytest.MonkeyPatch, gr
         answer = original(child)
         if not waited and 0 < child._large_filled < size:
             waited.append(child._large_filled)
-            time.sleep(1.2)  # the parent is busy for longer than limit and grace
+            time.sleep(2.5)  # the parent is busy for longer than limit and grace
         return answer
 
     monkeypatch.setattr(Child, "receive", wait_once)
     # Without shared memory large values go through the pipe.
     with ProcessExecutor(1, grace=grace, initializer=jobs.forbid_segments) as executor:
         executor.submit(jobs.square, 1).result(20)
-        task = executor.with_options(time_limit=0.8).submit(jobs.huge, size)
+        task = executor.with_options(time_limit=2.0).submit(jobs.huge, size)
         behind = executor.submit(jobs.square, 3)
         error = task.exception(30)
         assert error is None or isinstance(error, TimeLimitError)
@@ -489,3 +489,15 @@ def test_L20_leaving_by_an_exception_gives_up_what_swallows_its_cancellation(kin
         raise ZeroDivisionError
     assert time.monotonic() - start < 2
     assert wait_for(lambda: not any("async-loop" in t.name for t in threading.enumerate()))
+
+
+def test_L16_a_task_that_says_much_is_stopped_in_order(tmp_path: Path) -> None:
+    """Whatever it sends when it is told to stop: its ``finally`` blocks run, its worker stays."""
+    with ProcessExecutor(1) as executor:
+        pid = executor.submit(os.getpid).result(20)
+        for number in range(5):
+            path = tmp_path / str(number)
+            task = executor.with_options(time_limit=0.15).submit(jobs.log_for_ever, str(path))
+            assert isinstance(task.exception(20), TimeLimitError)
+            assert executor.submit(os.getpid).result(20) == pid
+            assert path.exists()

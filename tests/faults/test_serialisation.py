@@ -567,3 +567,39 @@ def test_L12_a_manager_is_reached_with_the_key_of_the_parent() -> None:
     """Workers know it only if an initializer tells them; else the proxy fails its own task."""
     code, output, errors = run(MANAGER)
     assert (code, output) == (0, "SerializationError True\n1\n"), errors
+
+
+@pytest.mark.parametrize("what", ["result", "exception"])
+def test_L12_what_cannot_be_rebuilt_and_cannot_say_why(
+    executor: ProcessExecutor, what: str
+) -> None:
+    """An error whose ``repr`` raises is named by its type, and harms no other task."""
+    task = executor.submit(jobs.give_what_breaks, what, os.getpid())
+    with pytest.raises((SerializationError, RemoteError), match="NoReprError"):
+        task.result(20)
+    assert executor.submit(abs, -2).result(20) == 2
+
+
+@pytest.mark.parametrize("what", ["argument", "result", "result of a map"])
+def test_L12_what_cannot_travel_and_cannot_be_looked_at(
+    executor: ProcessExecutor, what: str
+) -> None:
+    """An object whose attributes raise when they are asked for fails its own task."""
+    pids = {executor.submit(os.getpid).result(20) for _ in range(10)}
+    with pytest.raises(SerializationError):
+        if what == "argument":
+            executor.submit(abs, jobs.Unseen()).result(20)
+        elif what == "result":
+            executor.submit(jobs.Unseen).result(20)
+        else:
+            list(executor.map(jobs.unseen, range(3)))
+    assert executor.submit(os.getpid).result(20) in pids | {
+        worker.pid for worker in executor.stats().workers
+    }
+
+
+def test_L12b_methods_of_built_in_objects_are_snapshots(executor: ProcessExecutor) -> None:
+    """They may hold state, as methods of any object: no task sees another's."""
+    left = [1, 2, 3]
+    tasks = [executor.submit(left.pop) for _ in range(20)]
+    assert [task.result(20) for task in tasks] == [3] * 20

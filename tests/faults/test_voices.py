@@ -341,3 +341,32 @@ def test_workers_share_the_cores_for_native_threads(monkeypatch: pytest.MonkeyPa
     with ProcessExecutor(64) as executor:
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result(20) == "1"
         assert executor.submit(os.getenv, "MKL_NUM_THREADS").result(20) == "7"
+
+
+def test_L26_a_record_that_cannot_be_said_fails_no_task() -> None:
+    """As nowhere else."""
+    with ProcessExecutor(1) as executor:
+        assert executor.submit(jobs.log_nonsense).result(20) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "while a task runs"])
+def test_L26_levels_and_filters_that_workers_do_not_know(when: str) -> None:
+    """A level is a number; a category of a module that they cannot import filters nothing there."""
+    text = """
+import enum, logging, types, warnings
+class Level(enum.IntEnum): TRACE = 5
+def change():
+    logging.getLogger("app").setLevel(Level.TRACE)
+    plugin = sys.modules["plugin"] = types.ModuleType("plugin")
+    exec("class MyWarning(UserWarning): pass", plugin.__dict__)
+    warnings.simplefilter("ignore", plugin.MyWarning)
+if sys.argv[1] == "before": change()
+with ProcessExecutor(2) as executor:
+    running = executor.submit(time.sleep, 1)
+    if sys.argv[1] != "before":
+        while not running.running(): pass
+        change()
+        time.sleep(0.3)
+    print(executor.submit(abs, -1).result(), running.result())
+"""
+    assert run(text, when) == (0, "1 None\n", "")

@@ -43,7 +43,7 @@ ROWS = [
     Row("L12", f"{SERIAL}::test_L12_what_cannot_be_rebuilt_in_the_parent", "_backends/packing.py", "        return Success(pickle.loads(data), seconds=seconds)\n    except BaseException as error:", "        return Success(pickle.loads(data), seconds=seconds)\n    except ZeroDivisionError as error:"),
     Row("L12", f"{SERIAL}::test_L12_what_a_worker_has_no_memory_for", "_worker.py", "            return self._skip(kind, number, offset, size)\n", "            raise\n"),
     Row("L12", f"{SERIAL}::test_L12_a_result_that_refuses_ends_no_worker", "_worker.py", "            return VALUE, seconds, self._pack(value)\n        except BaseException as error:", "            return VALUE, seconds, self._pack(value)\n        except Exception as error:"),
-    Row("L12", f"{SERIAL}::test_portable_serial_takes_the_same_road", "_backends/serial.py", "            except Exception as error:\n                lost =", "            except ZeroDivisionError as error:\n                lost ="),
+    Row("L12", f"{SERIAL}::test_portable_serial_takes_the_same_road", "_backends/serial.py", "            except Exception as error:\n                text =", "            except ZeroDivisionError as error:\n                text ="),
     Row("L12b", f"{SERIAL}::test_L12b_state_of_a_function_does_not_leak", "_pickling.py", "        return fn.__closure__ is None\n", "        return True\n"),
     Row("L13", f"{SUITE}::TestThread::test_L13_stop_iteration_ends_nothing", "_running.py", "    if isinstance(error, (StopIteration, StopAsyncIteration)):", "    if False:"),
     Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/collect.py", "                    task.abort()\n", "                    pass\n"),

@@ -153,7 +153,9 @@ def unpack_value(data: Any, seconds: float) -> Success[Any] | Failure:
 
 
 def _unreadable(error: BaseException, seconds: float) -> Failure:
-    lost = SerializationError(f"the result cannot be rebuilt in this process: {error!r}")
+    lost = SerializationError(
+        f"the result cannot be rebuilt in this process: {_pickling.shown(error)}"
+    )
     lost.__cause__ = error
     return Failure(lost, seconds=seconds)
 

@@ -106,14 +106,20 @@ class Child:
         self.hand, their_hand = socket.socketpair()  # hands over segments (`_segments`)
         self.hand.setblocking(False)
         self.inbox = Inbox(self.hand)
+        self.sentinel: int | None = None
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as file:
             file.truncate(_bunches.SCRATCH_SIZE)
             self._mark = mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE)
             with theirs, their_hand:
                 fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
-                self.process = starter.start(fds)
-        os.close(lifeline)
+                try:
+                    self.process = starter.start(fds)
+                except BaseException:
+                    self.close()
+                    raise
+                finally:
+                    os.close(lifeline)
         self.sock.setblocking(False)
         self.sentinel = _sentinel(self.process.pid)
         self.put(_worker.SETUP, 0, 0, setup)

@@ -287,7 +287,8 @@ class SerialRoom(Room):
             try:
                 fn, args, kwargs = fn.load(item, run.batch.unary)
             except Exception as error:
-                lost = SerializationError(f"{task.name!r} cannot be rebuilt elsewhere: {error!r}")
+                text = f"{task.name!r} cannot be rebuilt elsewhere: {_pickling.shown(error)}"
+                lost = SerializationError(text)
                 lost.__cause__ = error
                 self.post(self.dispatch.answered, run.number, [Failure(lost)])
                 return
