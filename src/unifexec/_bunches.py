@@ -14,7 +14,7 @@ from io import BytesIO
 from time import perf_counter
 
 from unifexec import _pickling
-from unifexec._running import claims
+from unifexec._running import claims, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
 def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
     from unifexec.errors import SerializationError
 
-    text = f"{what} of {name!r} cannot be rebuilt in the worker: {_pickling.shown(error)}"
+    text = f"{what} of {name!r} cannot be rebuilt in the worker: {shown(error)}"
     return SerializationError(text)
 
 

@@ -14,6 +14,8 @@ from contextvars import Context, ContextVar
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from unifexec._running import shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,14 +143,6 @@ def is_lasting(fn: Any) -> bool:
     if isinstance(fn, BuiltinFunctionType):  # of a module or a class, not of an object
         return fn.__self__ is None or isinstance(fn.__self__, (ModuleType, type))
     return isinstance(fn, type)
-
-
-def shown(error: BaseException) -> str:
-    """The ``repr`` of an exception, or its type where that cannot be had."""
-    try:
-        return repr(error)
-    except Exception:
-        return type(error).__qualname__
 
 
 # -- context variables: found again by name --

@@ -220,6 +220,14 @@ def presentable(error: BaseException, caller: str = __file__) -> BaseException:
     return error
 
 
+def shown(error: BaseException) -> str:
+    """The ``repr`` of an exception, or its type where that cannot be had."""
+    try:
+        return repr(error)
+    except Exception:
+        return type(error).__qualname__
+
+
 class Claims:
     """An iterator that two threads may share: each item goes to one, also without the GIL."""
 

@@ -183,7 +183,7 @@ class Worker:
             if not skipped:
                 return False
             left -= skipped
-        if kind == ITEM:
+        if kind in (ITEM, LARGE_ITEM):
             self._enqueue(number, offset, head, NO_ROOM)
         elif kind == ITEMS:
             key, index, _, unary = ITEMS_HEAD.unpack(head)

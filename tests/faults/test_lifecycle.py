@@ -372,3 +372,21 @@ def test_an_async_initializer_runs_once_on_the_loop() -> None:
         names = list(executor.map(lambda _: where(), range(6)))
     assert seen == names[:1]
     assert len(set(names)) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_initializer_whose_error_cannot_say_what_it_is(kind: str) -> None:
+    """All who wait are told all the same."""
+    initializer = partial(jobs.raise_new, jobs.NoReprError, (), {})
+    with create_executor(kind, max_workers=1, initializer=initializer) as executor:
+        for _ in range(2):
+            with pytest.raises(InitializerError, match="NoReprError"):
+                executor.submit(abs, -1).result(20)
+
+
+def test_executors_given_to_tasks_are_not_taken_for_those_before_them() -> None:
+    """Each is known by a name of its own, however short the others lived."""
+    with ProcessExecutor(1) as executor:
+        for _ in range(20):
+            with ThreadExecutor(1) as inner:
+                assert executor.submit(jobs.ask, inner).result(20) == 3

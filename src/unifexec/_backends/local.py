@@ -39,6 +39,7 @@ import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from contextvars import copy_context
+from itertools import count
 from time import monotonic
 from weakref import WeakSet, WeakValueDictionary
 
@@ -49,7 +50,7 @@ from unifexec._core.dispatch import Dispatch, Limits
 from unifexec._core.options import Options
 from unifexec._core.task import logger
 from unifexec._core.verbs import Verbs
-from unifexec._running import current_task
+from unifexec._running import current_task, shown
 from unifexec.errors import (
     ExecutorClosedError,
     InitializerError,
@@ -398,7 +399,7 @@ class Room(_wait.Watched):
             raise ExecutorClosedError("the interpreter is shutting down: no more tasks")
         broken = self.dispatch.broken
         if broken is not None:
-            raise InitializerError(f"no worker could be set up: {broken!r}") from broken
+            raise InitializerError(f"no worker could be set up: {shown(broken)}") from broken
 
     def pack_work(self, fn: Callable[..., Any], options: Options) -> tuple[Any, Any]:
         """Threads, loops and the caller itself share memory: the function as it is."""
@@ -581,7 +582,7 @@ class LocalExecutor(Verbs):
     def __init__(self, room: Room) -> None:
         self._room = room
         self._options = Options()
-        self._key = (os.getpid(), id(room))  # what it is known by in another process
+        self._key = (os.getpid(), next(_numbers))  # what it is known by in another process
         originals[self._key] = self
 
     def shutdown(
@@ -655,6 +656,7 @@ class LocalExecutor(Verbs):
         return f"<{type(self).__name__} max_workers={self._room.max_workers} {state}>"
 
 
+_numbers = count()
 originals: WeakValueDictionary[object, LocalExecutor] = WeakValueDictionary()
 
 

@@ -15,6 +15,7 @@ from unifexec import _pickling
 from unifexec._bunches import joined
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
+from unifexec._running import shown
 from unifexec.errors import RemoteError, SerializationError
 
 TYPE_CHECKING = False
@@ -153,9 +154,7 @@ def unpack_value(data: Any, seconds: float) -> Success[Any] | Failure:
 
 
 def _unreadable(error: BaseException, seconds: float) -> Failure:
-    lost = SerializationError(
-        f"the result cannot be rebuilt in this process: {_pickling.shown(error)}"
-    )
+    lost = SerializationError(f"the result cannot be rebuilt in this process: {shown(error)}")
     lost.__cause__ = error
     return Failure(lost, seconds=seconds)
 

@@ -32,7 +32,7 @@ from unifexec._backends.packing import (
 )
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import CurrentTask, Interrupted, current_task, run_task
+from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown
 from unifexec._wait import go_on
 from unifexec.errors import SerializationError
 from unifexec.share import collecting
@@ -287,7 +287,7 @@ class SerialRoom(Room):
             try:
                 fn, args, kwargs = fn.load(item, run.batch.unary)
             except Exception as error:
-                text = f"{task.name!r} cannot be rebuilt elsewhere: {_pickling.shown(error)}"
+                text = f"{task.name!r} cannot be rebuilt elsewhere: {shown(error)}"
                 lost = SerializationError(text)
                 lost.__cause__ = error
                 self.post(self.dispatch.answered, run.number, [Failure(lost)])

@@ -30,7 +30,7 @@ from heapq import heappop, heappush
 
 from unifexec._core import batching
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import Interrupted
+from unifexec._running import Interrupted, shown
 from unifexec.errors import (
     ExecutorClosedError,
     InitializerError,
@@ -296,6 +296,7 @@ class Dispatch:
         self._aborting = False  # and what has started shall stop
         self.ended: bool = False
         self.broken: BaseException | None = None  # what the initializer failed with
+        self._why = ""  # the same in words
         self.abandoned: set[int] = set()  # runs that were given up and still go on
         self.done: int = 0
         self.failed: int = 0
@@ -943,7 +944,7 @@ class Dispatch:
 
     def _break(self, error: BaseException, now: float) -> None:
         """No worker can be set up: say so to all who wait, and start no more."""
-        self.broken = error
+        self.broken, self._why = error, shown(error)
         batches, self.queue = self.queue, deque()
         for batch in batches:
             self._fail(batch, self._initializer_error)
@@ -951,7 +952,7 @@ class Dispatch:
         self._maybe_end(now)
 
     def _initializer_error(self, name: str, index: int) -> BaseException:
-        error = InitializerError(f"no worker could be set up for {name!r}: {self.broken!r}")
+        error = InitializerError(f"no worker could be set up for {name!r}: {self._why}")
         error.__cause__ = self.broken
         return error
 
