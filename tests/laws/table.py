@@ -50,7 +50,7 @@ ROWS = [
     Row("L15", f"{SUITE}::TestThread::test_L15_cancel_before_the_start", "_core/task.py", "                return 1\n            self._cancel_won = True\n            return 0\n", "                return 1\n            return 1\n"),
     Row("L15", f"{LIMITS}::test_L15_children_of_a_task_end_with_its_worker", "_backends/process.py", 'in (getattr(os, "killpg", None), os.kill):', "in (os.kill,):"),
     Row("L16", f"{LIMITS}::test_L16_a_task_that_left_its_process_group", "_backends/process.py", 'in (getattr(os, "killpg", None), os.kill):', "in (os.killpg,):"),
-    Row("L16", f"{LIMITS}::test_L16_coroutine_that_swallows_every_cancellation", "_backends/thread.py", "        if lane not in run.worker.carried:\n", "        if False:\n"),
+    Row("L16", f"{LIMITS}::test_L16_coroutine_that_swallows_every_cancellation", "_backends/thread.py", "        self.post(self.dispatch.discarded, run.number)\n", "        pass\n"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(self.runs[number], now)', '            elif what == "limit":\n                pass'),
     Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", "        if _is_importing(frame):", "        if False:"),
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and len(self._awaiting) == 1 and not self._watchers:\n                self.abort()  # nobody else waits for it\n", ""),
