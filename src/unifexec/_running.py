@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 
 FLUSH_SECONDS = 0.001  # what is done of several items is handed over at least so often
-FIRST_COUNT = (
-    8  # items that run before the clock is looked at; more, once they are known to be short
-)
+FIRST_COUNT = 8  # items that run before the clock is looked at; more, once known to be short
 
 
 class Interrupted(BaseException):
