@@ -41,11 +41,15 @@ def test_L20_a_loop_that_is_left_is_given_back(how: str) -> None:
     """A service in the background is cancelled with its executor's carrier: the loop ends."""
     text = """
 import asyncio
-async def service():
-    async with AsyncExecutor(grace=0.1) as ex: await ex.submit(asyncio.sleep, 100)
+async def serve(begun):
+    begun.set()
+    await asyncio.sleep(100)
+async def service(begun):
+    async with AsyncExecutor(grace=0.1) as ex: await ex.submit(serve, begun)
 async def main():
-    service_task = asyncio.create_task(service())
-    await asyncio.sleep(0.2)
+    begun = asyncio.Event()
+    service_task = asyncio.create_task(service(begun))
+    await begun.wait()
     if sys.argv[1] == "cancel all":
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks: task.cancel()
@@ -149,7 +153,8 @@ def test_L16_two_graces_that_end_at_once() -> None:
             async with AsyncExecutor(grace=0.3) as executor:
                 limited = executor.with_options(time_limit=0.1).submit(stop.wait, 20)
                 other = executor.submit(stop.wait, 20)
-                await asyncio.sleep(0.2)
+                while not limited.done():  # its limit is over, and its grace begins
+                    await asyncio.sleep(0.001)
                 asyncio.get_running_loop().call_later(0.1, time.sleep, 0.6)
                 begin = time.monotonic()
                 raise ValueError("leave")
