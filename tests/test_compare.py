@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +19,7 @@ from unifexec.compare import measure, report, server, work
 
 from .faults.programs import children_of, is_running, wait_for
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "unifexec", "compare"]
 
 
@@ -138,6 +136,41 @@ def test_advice_follows_what_was_measured() -> None:
     assert told.startswith("Choose thread, 4.0 times")
     assert "but usually process" in told
     assert report.advice(row, _cells(serial=1.0, process=0.95)).startswith("Choose serial")
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "--only", "tiny", "--scale", "0.01"],
+        ["advise", "tests.guidance_functions:sleep", "--samples", "[0.001]", "--budget", "0.2"],
+        ["table", "--page"],
+        ["doctor"],
+    ],
+)
+def test_a_reader_that_leaves_ends_it_quietly(
+    command: list[str], buffered: bool, tmp_path: Path
+) -> None:
+    """As ``| head -1`` does: no traceback, the exit code of a broken pipe, and the JSON there."""
+    figures = tmp_path / "figures.json"
+    writes = command[0] in {"compare", "advise"}
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        done = subprocess.run(
+            [*COMMAND[:3], *command, *(["--json", str(figures)] if writes else [])],
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=50,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"},
+        )
+    finally:
+        os.close(theirs)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+    assert not writes or json.loads(figures.read_text())
 
 
 def test_tiny_calls_want_a_plain_loop() -> None:

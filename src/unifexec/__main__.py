@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +19,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROWS = ("http", "parse", "hash", "tiny", "async")
+INTERRUPTED, READER_LEFT = 130, 141  # as a shell tells the end by SIGINT, and by SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; Ctrl-C ends it quietly."""
-    options = _parser().parse_args(arguments)
+    """Run a command; Ctrl-C ends it quietly, and so does a reader that wants no more."""
     try:
-        code: int = options.run(options)
+        try:
+            return _run(arguments)
+        finally:
+            print(end="", flush=True)  # here a pipe that broke can be answered, at exit not
+    except BrokenPipeError:
+        _say_no_more()
+        return READER_LEFT
     except KeyboardInterrupt:
         _progress("")
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    code: int = options.run(options)
     return code
+
+
+def _say_no_more() -> None:
+    """Send what is still to be written nowhere: Python flushes once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,8 +180,8 @@ def _compare(options: argparse.Namespace) -> int:
     with server.running() as url:
         rows = [row for row in work.rows(url, options.scale) if row.key in (options.only or ROWS)]
         table = measure.measure_all(rows, options.workers, _progress)
+    _write_json(options.json, report.as_data(table))  # first: who reads the text may leave early
     print(report.as_text(table))
-    _write_json(options.json, report.as_data(table))
     if options.plot is not None:
         from unifexec.guidance import plot
 
@@ -187,8 +206,8 @@ def _advise(options: argparse.Namespace) -> int:
     except (TypeError, ValueError, RuntimeError) as error:
         print(f"unifexec advise: {error}", file=sys.stderr)
         return 2
+    _write_json(options.json, json.loads(advice.to_json()))  # first: a reader may leave early
     print(advice)
-    _write_json(options.json, json.loads(advice.to_json()))
     if options.plot is not None:
         from unifexec.guidance import plot
 
