@@ -138,6 +138,16 @@ def test_advice_follows_what_was_measured() -> None:
     assert report.advice(row, _cells(serial=1.0, process=0.95)).startswith("Choose serial")
 
 
+def test_the_rule_of_the_advice_is_told() -> None:
+    """A mark on one executor beside advice for another looks like a mistake."""
+    row = work.Row("hash", "a row", str, [1])
+    text = report.as_text([(row, _cells(serial=2.0, thread=1.1, process=1.0))])
+    assert "*1.00 s" in text
+    assert "Choose thread" in text
+    rule = "advised is not always the *: of those less than 15 % slower, it is the simplest"
+    assert [line for line in text.splitlines() if line.startswith(rule)]
+
+
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize(
     "command",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from unifexec.compare.work import Row
 
 CLEARLY = 1.15  # times faster: below that two executors are as good as each other
+RULE = (
+    f"advised is not always the *: of those less than {(CLEARLY - 1) * 100:.0f} % slower, it is "
+    "the simplest that suits"
+)
 
 
 class Reason(NamedTuple):
@@ -90,9 +94,10 @@ def as_text(table: list[tuple[Row, list[Cell]]]) -> str:
             f"unifexec compare · {platform.python_implementation()} {platform.python_version()}"
             f" · {os.cpu_count()} cores"
         ),
-        "seconds and speed-up over serial; * is the best. Each is the better of two rounds (of one",
-        "on a slow machine), on workers that run already (at most 64 are warmed): their start is",
-        "not in the time",
+        "seconds and speed-up over serial; * is the fastest. Each is the better of two rounds (of",
+        "one on a slow machine), on workers that run already (at most 64 are warmed): their start",
+        "is not in the time",
+        RULE,
         "",
     ]
     kinds = [cell.kind for cell in table[0][1]] if table else []
