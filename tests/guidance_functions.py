@@ -6,6 +6,7 @@ import ast
 import asyncio
 import hashlib
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ import anyio
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import AsyncIterator, Iterator
 
 COUNTING = "UNIFEXEC_TEST_CALLS"  # names a file that `count_calls` appends to
 
@@ -80,6 +82,54 @@ def fail(x: int) -> int:
     raise LookupError(f"nothing for {x}")
 
 
+def fail_late(x: int) -> int:
+    """Fail on every input, after a while."""
+    time.sleep(0.1)
+    return fail(x)
+
+
+def leave(code: int) -> None:
+    """End the program."""
+    sys.exit(code)
+
+
+def count_up(x: int) -> Iterator[int]:
+    """Give a generator, which is no work."""
+    yield from range(x)
+
+
+async def count_up_slowly(x: int) -> AsyncIterator[int]:
+    """Give one that is to be awaited."""
+    for number in range(x):
+        yield number
+
+
+class Shy:
+    """Does not tell what it is."""
+
+    def __repr__(self) -> str:
+        raise LookupError("no name")
+
+
+class Doubling:
+    """Is called as a function is."""
+
+    def __call__(self, x: int) -> int:
+        """Compute next to nothing."""
+        return sum([x, x])
+
+
+class Locked:
+    """Cannot go to another process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def double(self, x: int) -> int:
+        """Compute next to nothing."""
+        return sum([x, x])
+
+
 def fail_if_negative(x: int) -> int:
     """Fail on some inputs, and wait for the others."""
     if x < 0:
@@ -104,6 +154,16 @@ def compute_and_sleep(seconds: float) -> None:
 async def nap(seconds: float) -> None:
     """Wait in a coroutine."""
     await asyncio.sleep(seconds)
+
+
+async def nap_without_await(seconds: float) -> None:
+    """Wait in a coroutine as one should not: the loop waits, too."""
+    time.sleep(seconds)
+
+
+def fail_at_length(x: int) -> int:
+    """Fail with an error of several lines."""
+    raise LookupError(f"nothing for {x}\nnor for others")
 
 
 def note_call(_: int) -> None:

@@ -273,7 +273,14 @@ def test_hints_see_imports_inside() -> None:
         (3, [1], {}, TypeError, "callable with one argument, got 3"),
         (abs, "text", {}, TypeError, "put it into a list"),
         (abs, 7, {}, TypeError, "got 7: put a single input into a list"),
-        (abs, [], {}, ValueError, "at least one input"),
+        (abs, [], {}, ValueError, r"got \[\]: give at least one input"),
+        (abs, (1 // 0 for _ in [1]), {}, ZeroDivisionError, "by zero"),
+        (abs, (len(1) for _ in [1]), {}, TypeError, "no len"),  # type: ignore[arg-type]
+        (functions.count_up, [1], {}, TypeError, "'count_up' only makes a generator, .* a list"),
+        (functions.count_up_slowly, [1], {"dry": True}, TypeError, "Give a function that runs"),
+        (functions.leave, [3], {}, RuntimeError, "on 3 it raised SystemExit: 3"),
+        (functions.fail_late, [1, 2], {"budget": 0.1}, RuntimeError, "all 1 of 2 samples tried in"),
+        (functions.fail, [functions.Shy()], {}, RuntimeError, "on <.*Shy object at"),
         (abs, [1], {"budget": 0}, ValueError, "above 0, got 0"),
         (abs, [1], {"budget": float("nan")}, ValueError, "got nan"),
         (abs, [1], {"budget": "5"}, TypeError, "got '5'"),
@@ -300,6 +307,20 @@ def test_samples_that_fail_are_left_out_and_counted() -> None:
     """The others are measured; the reasons name one that failed."""
     advice = advise(functions.fail_if_negative, [1, -1, 2], budget=0.5)
     assert any("calls failed and were left out, such as -1" in r for r in advice.reasons)
+
+
+@pytest.mark.parametrize(
+    ("fn", "name"),
+    [
+        (functools.partial(functions.sleep), "partial(sleep)"),
+        (functions.Doubling(), "Doubling object"),
+    ],
+)
+def test_what_has_no_name_is_fn_in_the_code(fn: Any, name: str) -> None:
+    """A partial is not its function, nor an object its class: neither name would do there."""
+    advice = advise(fn, [1], dry=True)
+    assert advice.function == name
+    assert "(fn, inputs)" in str(advice)
 
 
 @pytest.mark.slow  # it takes seconds, and measures time

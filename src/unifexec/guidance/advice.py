@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import math
@@ -98,7 +99,8 @@ def advise(
             weigh. Default False.
 
     Raises:
-        TypeError: ``fn`` is not callable, or ``samples`` no iterable of inputs.
+        TypeError: ``fn`` is not callable, or a generator function, or ``samples`` is no
+            iterable of inputs.
         ValueError: no samples, a budget that is no number of seconds above 0, or fewer
             than one worker.
         RuntimeError: ``fn`` fails on every sample; the cause is what it raised.
@@ -165,12 +167,15 @@ def _advice(
 
 def name_of(fn: object) -> str:
     """What to call a function: its name, or what a partial or an object is made of."""
-    inner = getattr(fn, "func", fn)
-    name = str(getattr(inner, "__qualname__", None) or type(inner).__qualname__)
+    if isinstance(fn, functools.partial):
+        return f"partial({name_of(fn.func)})"
+    name = getattr(fn, "__qualname__", None)
+    if name is None:
+        return f"{type(fn).__qualname__} object"
     if name == "<lambda>":  # it may have been given one
-        names = getattr(inner, "__globals__", {}).items()
-        return next((str(given) for given, value in names if value is inner), name)
-    return name
+        names = getattr(fn, "__globals__", {}).items()
+        return next((str(given) for given, value in names if value is fn), name)
+    return str(name)
 
 
 def _check(fn: object, budget: float, workers: int | None) -> None:
@@ -179,6 +184,11 @@ def _check(fn: object, budget: float, workers: int | None) -> None:
         raise TypeError(f"fn is a coroutine object: give the function {fn.__name__!r}, not called")
     if not callable(fn):
         raise TypeError(f"fn must be callable with one argument, got {fn!r}")
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"fn is a generator function: a call of {name_of(fn)!r} only makes a generator, and "
+            "does no work. Give a function that runs through it, such as to a list"
+        )
     if isinstance(budget, bool) or not isinstance(budget, int | float):
         raise TypeError(f"budget must be a number of seconds, got {budget!r}")
     if not (budget > 0 and math.isfinite(budget)):
@@ -198,13 +208,16 @@ def _inputs(samples: Iterable[Any]) -> list[Any]:
             "put it into a list to make it one input"
         )
     try:
-        inputs = list(islice(samples, MOST_SAMPLES))
+        iterator = iter(samples)
     except TypeError as error:
         raise TypeError(
             f"samples must be an iterable of inputs, one for each call, got {samples!r}: "
             "put a single input into a list"
         ) from error
+    inputs = list(islice(iterator, MOST_SAMPLES))
     if not inputs:
-        raise ValueError("samples is empty: give at least one input of the kind fn will get")
+        raise ValueError(
+            f"samples is empty, got {samples!r}: give at least one input of the kind fn will get"
+        )
     random.Random(0).shuffle(inputs)
     return inputs

@@ -29,7 +29,8 @@ class Alone:
     Attributes:
         calls: how many were measured.
         coroutine: the call gives something to await.
-        seconds: of one call, on average, as are the next three.
+        seconds: of one call, on average, as are the next three. A look at the clocks is in it:
+            what a very short plain function takes, the serial trial tells better.
         computing: processor seconds of the calling thread.
         elsewhere: processor seconds of other threads and of child processes.
         queueing: seconds that the thread could have run, and other programs did.
@@ -101,7 +102,7 @@ class Record:
     calls: list[Clocks] = field(default_factory=list)
     tried: list[Any] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
-    failed: list[tuple[Any, Exception]] = field(default_factory=list)
+    failed: list[tuple[Any, Exception | SystemExit]] = field(default_factory=list)
     elsewhere: float = 0.0
 
     def note(self, sample: Any, result: Any, call: Clocks) -> None:
@@ -135,8 +136,10 @@ def measure_alone(
             executor.submit(_await_calls, fn, samples, seconds, record).result()
     if not record.tried:
         sample, error = record.failed[0]
+        made, given = len(record.failed), len(samples)
+        which = "every sample" if made >= given else f"all {made} of {given} samples tried in time"
         raise RuntimeError(
-            f"{_name(fn)} failed on every sample; on {_shown(sample)} it raised "
+            f"{_name(fn)} failed on {which}; on {shown(sample)} it raised "
             f"{type(error).__name__}: {error}. Give samples that it can handle."
         ) from error
     return _summary(record, coroutine), record
@@ -170,7 +173,7 @@ def _make_calls(
         clocks = Clocks.now()
         try:
             value = fn(sample)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             record.failed.append((sample, error))
             continue
         call = clocks.since()
@@ -195,7 +198,7 @@ async def _await_calls(
         clocks = Clocks.now()
         try:
             value = await fn(sample)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             record.failed.append((sample, error))
             continue
         record.note(sample, value, clocks.since())
@@ -222,6 +225,10 @@ def _name(fn: object) -> str:
     return str(getattr(fn, "__qualname__", None) or repr(fn))
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:80] + "…"
+def shown(value: object, most: int = 80) -> str:
+    """A sample, as far as it fits; one may have no repr."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = object.__repr__(value)
+    return text if len(text) <= most else text[:most] + "…"

@@ -360,7 +360,7 @@ class Contest:
         """What goes wrong is the candidate's problem."""
         try:
             act(attempt, *args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             attempt.trial.problem = f"{type(error).__name__}: {error}"
 
     def _left(self) -> float:
