@@ -490,11 +490,31 @@ def test_without_matplotlib_the_cure_is_named(
     assert "pip install 'unifexec[plot]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["plot.pdf", "no-folder/plot.svg"])
+@pytest.mark.parametrize("name", ["plot.pdf", "no-folder/plot.svg", "folder.svg"])
+@pytest.mark.usefixtures("matplotlib_is_ready")
 def test_a_plot_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    """Only .svg and .png, in a folder that exists."""
+    """Only .svg and .png, in a folder that exists, where a file can be written."""
+    (tmp_path / "folder.svg").mkdir()
     with pytest.raises(ValueError, match="plot"):
         plot.check(tmp_path / name)
+
+
+@pytest.mark.usefixtures("matplotlib_is_ready")
+def test_looking_whether_it_can_be_drawn_leaves_no_file(tmp_path: Path) -> None:
+    """The work comes first, and may fail."""
+    plot.check(tmp_path / "plot.svg")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("matplotlib_is_ready")
+def test_nothing_to_draw_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A budget in which nothing can be tried: the answer, and one line on the plot."""
+    name, path = "tests.guidance_functions:sleep", str(tmp_path / "plot.svg")
+    options = ["--samples", "[0.0001]", "--budget", "0.00001", "--plot", path]
+    assert main(["advise", name, *options]) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith("sleep: use ")
+    assert "nothing to draw: no executor was tried; give a larger budget" in told.err
 
 
 CELLS = [
@@ -562,12 +582,29 @@ def test_the_advise_command_dry() -> None:
     ("function", "samples", "words"),
     [
         ("json.dumps", "[1]", "package.module:function, got 'json.dumps'"),
+        ("./json/tool.py:main", "[1]", "got './json/tool.py:main': try 'json.tool:main'"),
+        (".json:dumps", "[1]", "try 'json:dumps'"),
+        ("json:dumps(1)", "[1]", "name the function, without calling it"),
+        ("tests.guidance_needs:f", "[1]", "'no_such_package'): install or mend what it imports"),
+        ("tests.guidance_script:f", "[1]", "ended with sys.exit('no arguments'): guard what it"),
+        ("json:dumps", "(1 // 0 for _ in 'a')", "ZeroDivisionError"),
+        ("json:dumps", "exit()", "SystemExit"),
+        ("json:dumps", "list", "gave <class 'list'>, which is no iterable"),
+        ("json:dumps", "range(0)", "samples 'range(0)' are empty: give at least one"),
+        ("json:dumps", "json.txt", "no file here, and as an expression: AttributeError"),
+        ("json:dumps", "[1, 2", "'[' was never closed"),
+        ("tests.guidance_functions:fail_at_length", "[3]", "nothing for 3 nor for others."),
+        ("tests.guidance_functions:leave", "[3]", "failed on every sample; on 3 it raised System"),
         ("no_such_module:f", "[1]", "cannot be imported"),
         ("json:nothing", "[1]", "no attribute 'nothing'"),
         ("json:__name__", "[1]", "not a function but 'json'"),
         ("tests.guidance_broken:f", "[1]", "importing module 'tests.guidance_broken' raised"),
         ("json:dumps", "no such file", "neither a file nor a Python expression"),
-        ("json:dumps", "nofile.txt", "no file here, and as an expression: name 'nofile'"),
+        (
+            "json:dumps",
+            "nofile.txt",
+            "no file here, and as an expression: NameError: name 'nofile'",
+        ),
         ("json:dumps", "1 / 0", "ZeroDivisionError"),
         ("json:dumps", "'text'", "put it into a list"),
         ("json:loads", "[1]", "failed on every sample"),
@@ -617,6 +654,17 @@ def test_samples_from_files(tmp_path: Path) -> None:
     assert target.load_samples("[math.floor(n) for n in (1.5, 2.5)]") == [1, 2]
     with pytest.raises(ValueError, match="must hold a list of inputs, it holds a dict"):
         target.load_samples(str(wrong))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """And so is one that may not be read, or holds nothing, with the cure."""
+    path = tmp_path / "samples"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"samples' are no text in UTF-8 .* one input on each"):
+        target.load_samples(str(path))
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="samples' are empty: give at least one input"):
+        target.load_samples(str(path))
 
 
 def test_importing_the_package_loads_no_guidance() -> None:

@@ -204,14 +204,19 @@ def _advise(options: argparse.Namespace) -> int:
             fn, samples, budget=options.budget, workers=options.workers, dry=options.dry
         )
     except (TypeError, ValueError, RuntimeError) as error:
-        print(f"unifexec advise: {error}", file=sys.stderr)
+        told = " ".join(str(error).splitlines())
+        print(f"unifexec advise: {told}", file=sys.stderr)
         return 2
     _write_json(options.json, json.loads(advice.to_json()))  # first: a reader may leave early
     print(advice)
     if options.plot is not None:
         from unifexec.guidance import plot
 
-        plot.draw_advice(advice, options.plot)
+        try:
+            plot.draw_advice(advice, options.plot)
+        except ValueError as error:
+            print(f"unifexec advise: {error}", file=sys.stderr)
+            return 2
     return 0
 
 

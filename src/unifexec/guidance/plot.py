@@ -22,7 +22,8 @@ def check(path: Path) -> None:
     """Raise what drawing to this path would raise, before the work is done.
 
     Raises:
-        ValueError: the name ends neither in .svg nor in .png, or its folder does not exist.
+        ValueError: the name ends neither in .svg nor in .png, its folder does not exist, or
+            no file can be written there.
         ImportError: matplotlib is not installed; the message names the cure.
     """
     if path.suffix.lower() not in FORMATS:
@@ -30,6 +31,18 @@ def check(path: Path) -> None:
     if not path.absolute().parent.is_dir():
         raise ValueError(f"there is no folder {str(path.parent)!r} to write a plot to")
     _figure(1, 1)
+    _try_to_write(path)
+
+
+def _try_to_write(path: Path) -> None:
+    """Open it to write, and leave all as it was."""
+    new = not path.exists()
+    try:
+        path.open("a").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write a plot to {str(path)!r}: {error.strerror}") from error
 
 
 def draw_advice(advice: Advice, path: Path) -> None:
@@ -41,7 +54,7 @@ def draw_advice(advice: Advice, path: Path) -> None:
     check(path)
     tried = [trial for trial in advice.trials if trial.rates]
     if not tried:
-        raise ValueError("there is nothing to draw: no executor was tried")
+        raise ValueError("there is nothing to draw: no executor was tried; give a larger budget")
     figure = _figure(7, 1.2 + 0.35 * len(tried))
     axes = figure.add_subplot()
     names = [_bar_name(trial.candidate) for trial in tried]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+MOST_SAMPLES = 1000  # of more, the first
 
 
 def load_function(text: str) -> Callable[[Any], Any]:
@@ -21,13 +24,23 @@ def load_function(text: str) -> Callable[[Any], Any]:
     module_name, colon, path = text.partition(":")
     if not (module_name and colon and path):
         raise ValueError(f"a function is named package.module:function, got {text!r}")
+    if module_name.endswith(".py") or "/" in module_name or module_name.startswith("."):
+        raise ValueError(
+            f"a function is named package.module:function, got {text!r}: "
+            f"try {_module_of(module_name) + ':' + path!r} where that module is found"
+        )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         value: Any = import_module(module_name)
     except ImportError as error:
+        its_own = error.name is None or f"{module_name}.".startswith(f"{error.name}.")
+        cure = "run this where it is found" if its_own else "install or mend what it imports"
+        raise ValueError(f"module {module_name!r} cannot be imported ({error}): {cure}") from error
+    except SystemExit as error:
         raise ValueError(
-            f"module {module_name!r} cannot be imported ({error}): run this where it is found"
+            f"importing module {module_name!r} ended with sys.exit({error.code!r}): guard what it "
+            "runs with if __name__ == '__main__'"
         ) from error
     except Exception as error:
         raise ValueError(
@@ -35,12 +48,20 @@ def load_function(text: str) -> Callable[[Any], Any]:
         ) from error
     for name in path.split("."):
         if not hasattr(value, name):
-            raise ValueError(f"{module_name!r} has no {path!r}: there is no attribute {name!r}")
+            cure = "; name the function, without calling it" if "(" in name else ""
+            raise ValueError(
+                f"{module_name!r} has no {path!r}: there is no attribute {name!r}{cure}"
+            )
         value = getattr(value, name)
     if not callable(value):
         raise ValueError(f"{text!r} is not a function but {value!r}")
     found: Callable[[Any], Any] = value
     return found
+
+
+def _module_of(path: str) -> str:
+    """The name that a module in a file of this path may have."""
+    return path.removesuffix(".py").strip("./").replace("/", ".")
 
 
 def load_samples(text: str) -> list[Any]:
@@ -54,25 +75,39 @@ def load_samples(text: str) -> list[Any]:
         ValueError: neither a file nor an expression for an iterable of inputs.
     """
     path = Path(text)
-    if _is_file(path):
-        return _from_file(path)
+    inputs = _from_file(path) if _is_file(path) else _from_expression(text)
+    if not inputs:
+        raise ValueError(f"samples {text!r} are empty: give at least one input")
+    return inputs
+
+
+def _from_expression(text: str) -> list[Any]:
     try:
         value = eval(text, _Modules())
+        iterator = None if isinstance(value, str | bytes) else _iterator(value)
+        inputs = None if iterator is None else list(islice(iterator, MOST_SAMPLES))
     except SyntaxError as error:
-        raise ValueError(f"samples {text!r} are neither a file nor a Python expression") from error
-    except NameError as error:
         raise ValueError(
-            f"samples {text!r} are no file here, and as an expression: {error}"
+            f"samples {text!r} are neither a file nor a Python expression ({error.msg})"
         ) from error
-    except Exception as error:
-        raise ValueError(f"samples {text!r} raised {type(error).__name__}: {error}") from error
-    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"samples {text!r} are no file here, and as an expression: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if inputs is None:
         raise ValueError(
             f"samples {text!r} gave {value!r}, which is no iterable of inputs: put it into a list"
         )
-    from itertools import islice
+    return inputs
 
-    return list(islice(value, 1000))
+
+def _iterator(value: Any) -> Iterator[Any] | None:
+    try:
+        iterator: Iterator[Any] = iter(value)
+    except TypeError:
+        return None
+    return iterator
 
 
 def _is_file(path: Path) -> bool:
@@ -83,7 +118,15 @@ def _is_file(path: Path) -> bool:
 
 
 def _from_file(path: Path) -> list[Any]:
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"samples {str(path)!r} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"samples {str(path)!r} are no text in UTF-8 ({error}): give one input on each line, "
+            "or an expression that reads the file"
+        ) from error
     if path.suffix != ".json":
         return text.splitlines()
     try:

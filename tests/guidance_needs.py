@@ -1,0 +1,3 @@
+"""A module that needs a package which is not there."""
+
+import no_such_package  # type: ignore[import-not-found]  # noqa: F401
