@@ -102,6 +102,13 @@ def test_an_open_socket_is_used_by_one_call_at_a_time(count: int) -> None:
     assert any("of 'ask' cannot be sent to another process: <socket" in r for r in advice.reasons)
 
 
+def test_no_more_workers_are_advised_than_could_be_tried() -> None:
+    """Asked for more than there are sockets, it tries, and tells of, as many as there are."""
+    with echoing(4) as sockets:
+        advice = advise(functions.ask, sockets, budget=SHORT, workers=50)
+    assert (advice.executor, advice.workers) == ("thread", 4)
+
+
 @contextmanager
 def echoing(count: int) -> Iterator[list[socket.socket]]:
     """Give connections, each answered by a thread of its own, after a moment."""
@@ -217,6 +224,15 @@ def test_calls_that_block_each_other_for_good_are_given_up() -> None:
         functions.RELEASED.set()
     assert advice.executor != "thread"
     assert any(f"Thread failed: {STUCK}" in reason for reason in advice.reasons)
+
+
+def test_coroutines_that_hold_up_the_loop_are_seen_in_time() -> None:
+    """A few tell that a thousand would not overlap, and could not be stopped; it says so."""
+    begin = time.monotonic()
+    advice = advise(functions.nap_without_await, [0.02], budget=2.0)
+    assert time.monotonic() - begin < 2.0 + LATE
+    assert advice.executor != "async"
+    assert any("do not overlap on an event loop" in reason for reason in advice.reasons)
 
 
 def test_nothing_is_left_running() -> None:
@@ -379,6 +395,20 @@ def test_confidence_wants_a_steady_and_clear_lead() -> None:
     tried[1].rates = []
     tried[2].rates = [190]
     assert judging.choose(tried, alone(), Travel(), 2, None).confidence == "low"
+
+
+def test_what_computes_elsewhere_is_guessed_to_want_threads() -> None:
+    """A process of its own would only wait for that other one."""
+    runs_programs = Alone(10, False, 0.02, 0.001, 0.018, 0.0, 0.02, 0.02, 0.02)
+    guess = judging.guess_from_alone(runs_programs, Travel(), 2)
+    assert (guess.kind, guess.workers) == ("thread", 2)
+
+
+def test_threads_for_coroutines_are_not_too_many() -> None:
+    """Each has a loop of its own: a thousand of them take seconds to end."""
+    tried = candidates(alone(waiting=0.01, coroutine=True), Travel(), 2, 5000, 9)
+    most = {c.kind: c.workers for c in tried}
+    assert (most["thread"], most["async"]) == (100, 1000)
 
 
 def test_on_a_busy_machine_processor_time_has_a_say() -> None:

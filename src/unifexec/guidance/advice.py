@@ -86,8 +86,9 @@ def advise(
     calls at once. Samples are used by several calls at once, too, except those that cannot be
     copied, such as sockets: of these, give as many as there may be workers.
 
-    It blocks, for the budget at most and one call more; calls that do not end within about a
-    second then are given up. The advice is for a long ``map`` on this machine as it is now.
+    It blocks, for the budget at most, and one call and its serialising more; calls that do not
+    end within about a second then are given up. The advice is for a long ``map`` on this machine
+    as it is now.
 
     Arguments:
         fn: a plain function or an ``async def`` of one argument.
@@ -95,6 +96,8 @@ def advise(
             in mixed order, each as often as there is time for.
         budget: seconds (float) to take; default 5.0.
         workers: try executors with so many workers only; default None tries several counts.
+            At most 1000 are tried, for coroutines 100 threads, and not more than there are
+            samples, if these cannot be copied.
         dry: judge without calling ``fn`` at all, from its code and from what its samples
             weigh. Default False.
 

@@ -144,6 +144,8 @@ def guess_from_alone(alone: Alone, travel: Travel, cores: int) -> Choice:
         return Choice("serial", 1, None, 1.0, "medium")
     if share > 0.5:
         return Choice("thread", MOST_THREADS, None, None, "low")
+    if cores > 1 and alone.mostly_elsewhere:
+        return Choice("thread", cores, None, None, "low")
     if cores > 1 and travel.problem is None and alone.seconds > WORTH_IT * travel.seconds:
         return Choice("process", cores, None, None, "low")
     return _serial()
@@ -163,8 +165,11 @@ def guess_unseen(hints: Hints, travel: Travel, cores: int) -> Choice:
 
 
 def with_workers(choice: Choice, workers: int | None) -> Choice:
-    """The same choice with as many workers as were asked for, if any; serial has one."""
-    if workers is None or choice.kind == "serial":
+    """A guess with as many workers as were asked for, if any; serial has one.
+
+    What was measured stays as it was tried: with fewer, where there are too few samples.
+    """
+    if workers is None or choice.kind == "serial" or choice.speedup is not None:
         return choice
     return replace(choice, workers=workers)
 

@@ -28,14 +28,20 @@ SHARING = ("thread", "async")  # kinds whose calls at once have the very same ob
 MOST_THREADS = 32  # as many as a thread executor has by default on large machines
 MOST_COROUTINES = 1000  # as many as an async executor has by default
 FEW_COROUTINES = 100
+MOST_LOOPS = 100  # threads for coroutines, each with a loop of its own: more take seconds to end
 PROCESSES_PER_CORE = 4  # at most, for tasks that also wait
 PROCESS_SECONDS = 0.1  # to start a worker process: a first guess
 CHUNK_SECONDS = 0.01  # work per chunk, where one is tried against the default
 SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
 SLICES = 4  # that fit into the share of a candidate
 MOST_TURNS = 20
+LOOKED_AT = 8  # coroutines at once, to see whether their waits overlap
+OVERLAP = 2.0  # times the rate of one after the other: what they reach then, at least
 NO_TIME = "not tried: there was no time left"
 NONE_ENDED = "none of its calls ended in time"
+NOT_SIDE_BY_SIDE = (
+    "its calls do not overlap on an event loop: they wait without an await, or for each other"
+)
 STUCK = "calls that it made side by side did not end"
 FEW_SAMPLES = "not tried: too few samples"
 COULD_NOT_WIN = "not tried: too few workers to win"
@@ -98,8 +104,9 @@ def candidates(
             be in use at once.
     """
     most = samples if travel.input_stays and samples > 1 else MOST_COROUTINES
+    most_threads = min(most, MOST_LOOPS) if alone.coroutine else most
     counts = _thread_counts(alone, cores, workers)
-    threads = [Candidate("thread", n) for n in dict.fromkeys(min(n, most) for n in counts)]
+    threads = [Candidate("thread", n) for n in dict.fromkeys(min(n, most_threads) for n in counts)]
     processes = [Candidate("process", n) for n in _process_counts(alone, cores, workers)]
     if travel.problem or travel.there + (travel.back or 0) > MOST_BYTES:
         processes = []
@@ -379,6 +386,12 @@ class Contest:
         In it, threads start, and workers import what the function needs.
         """
         attempt.start(self._deadline)
+        if self._may_hold_up_the_loop(attempt.trial.candidate):
+            self._run(attempt, LOOKED_AT)
+            if attempt.trial.rate * self._alone.seconds < OVERLAP:
+                attempt.trial.problem = NOT_SIDE_BY_SIDE
+                return
+            attempt.trial.rates.clear()
         self._run(attempt, calls)
         for turn in range(10):
             rate = attempt.trial.rates[-1] if attempt.trial.rates else 0.0
@@ -393,6 +406,20 @@ class Contest:
             self._run(attempt, calls)
             if calls >= attempt.slice_calls:
                 return
+
+    def _may_hold_up_the_loop(self, candidate: Candidate) -> bool:
+        """Whether many coroutines at once may take much longer than one, and a few can tell.
+
+        One that waits without an await cannot be stopped, nor can those behind it.
+        """
+        alone, left = self._alone, self._left()
+        many = candidate.kind == "async" and candidate.workers > LOOKED_AT
+        return (
+            many
+            and alone.waiting_share > 0.9
+            and LOOKED_AT * alone.seconds < left / 2
+            and candidate.workers * alone.seconds > left / 2
+        )
 
     def _start_seconds(self, candidate: Candidate) -> float:
         """For workers to start, and to import what the function needs."""
