@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ import pytest
 from unifexec import create_executor
 from unifexec.__main__ import main
 from unifexec.compare import server
-from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target
+from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target, telling
 from unifexec.guidance.alone import Alone
 from unifexec.guidance.travel import Travel, measure_travel
 from unifexec.guidance.trials import (
     FEW_SAMPLES,
     NO_TIME,
+    NONE_ENDED,
     STUCK,
     Candidate,
     Trial,
@@ -72,7 +74,7 @@ def test_a_tiny_lambda_wants_no_executor() -> None:
     assert "less than it costs to hand a call to any worker" in advice.reasons[0]
     assert "results = [add_one(each) for each in inputs]" in str(advice)
     assert "a call takes " in advice.reasons[0]
-    assert " ns:" in advice.reasons[0]  # of many in a row: not what a look at the clock takes
+    assert " ns in a plain loop:" in advice.reasons[0]  # not what a look at the clock takes
 
 
 def test_a_function_that_takes_an_open_socket_wants_threads() -> None:
@@ -339,6 +341,17 @@ def test_what_has_no_name_is_fn_in_the_code(fn: Any, name: str) -> None:
     assert "(fn, inputs)" in str(advice)
 
 
+def test_dry_says_nothing_against_its_own_choice() -> None:
+    """It does not want processes where threads are advised, or there is one core."""
+    advice = advise(functions.Locked().double, [1], dry=True)
+    assert advice.executor != "process"
+    assert "It cannot go to a process" in str(advice)
+    assert "wants processes" not in str(advice)
+    seen = hints.look_at(functions.parse)
+    choice = judging.guess_unseen(seen, Travel(), 1)
+    assert "there is one core" in telling.reasons_unseen(seen, Travel(), choice)[1]
+
+
 @pytest.mark.slow  # it takes seconds, and measures time
 def test_an_executor_that_fails_is_not_chosen() -> None:
     """What works here and not in another process is said, and processes are not advised."""
@@ -499,6 +512,126 @@ def test_the_text_is_readable(advice: Advice) -> None:
         assert reason in " ".join(text.replace("\n  ", " ").split("\n- "))
         assert reason[0].isupper()
         assert reason.endswith(".")
+
+
+def reasons_of(choice: judging.Choice, alone: Alone, tried: list[Trial]) -> list[str]:
+    return telling.reasons(choice, alone, Travel(), tried, [], None)
+
+
+def test_the_others_are_those_that_were_tried() -> None:
+    """Nothing is called the best of all that was not compared with all."""
+    tried = [trial("serial", 100), trial("thread", 200)]
+    tried += [Trial(Candidate("process", 2), problem=NO_TIME)]
+    waits = alone(waiting=0.01)
+    told = reasons_of(judging.choose(tried, waits, Travel(), 2, None), waits, tried)
+    words = "of the other kinds that were tried, the fastest was serial: 100."
+    assert [reason for reason in told if words in reason]
+    tried = [trial("serial", 100), trial("thread", 200), trial("process", 199)]
+    told = reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried)
+    assert [reason for reason in told if "of the further kinds that were tried" in reason]
+
+
+def test_what_had_no_time_is_told_from_what_had() -> None:
+    """Processes with chunks of their own may be left out where processes were tried."""
+    tried = [trial("serial", 100), trial("process", 50)]
+    tried += [Trial(Candidate("process", 2, 40), problem=NO_TIME)]
+    told = reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried)
+    assert [r for r in told if "no time for process with 2 workers and chunks of 40:" in r]
+
+
+def test_what_did_not_end_in_time_did_not_fail() -> None:
+    """The cure is a larger budget, as for what was not begun."""
+    tried = [trial("serial", 100), Trial(Candidate("process", 2), problem=NONE_ENDED)]
+    told = reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried)
+    assert "No call ended in process with 2 workers: give a larger budget." in told
+    assert not [reason for reason in told if "failed" in reason]
+
+
+def test_one_call_is_no_average() -> None:
+    """A function so slow that there was time for one: it may have been the import."""
+    tried, once = [trial("serial", 1)], replace(alone(1.0), calls=1)
+    choice = judging.choose(tried, once, Travel(), 2, None)
+    assert "a call takes 1 s by itself, measured once" in reasons_of(choice, once, tried)[0]
+
+
+def test_an_error_of_several_lines_keeps_to_its_row(advice: Advice) -> None:
+    """The table has a line for each executor."""
+    trials = (Trial(Candidate("thread", 2), problem="Oh: one\ntwo"),)
+    assert str(replace(advice, trials=trials)).endswith("  Oh: one two")
+
+
+def test_a_reckoned_speed_up_is_told_from_a_measured_one(advice: Advice) -> None:
+    """On a busy machine the headline is not what the table shows, and says so."""
+    assert advice.speedup is not None
+    assert "reckoned" not in str(advice)
+    first, *_ = str(replace(advice, speedup=2 * advice.speedup)).splitlines()
+    assert f", as reckoned {2 * advice.speedup:.1f} times as fast" in first
+
+
+def test_processor_time_is_named_only_where_it_had_a_say() -> None:
+    """On a busy machine, of a function of which it is not known whether it holds the GIL."""
+    busy = Alone(10, False, 0.02, 0.01, 0.0, 0.01, 0.02, 0.02, 0.02)
+    tried = [trial("serial", 50), trial("thread", 52), trial("process", 45)]
+    told = reasons_of(judging.choose(tried, busy, Travel(), 2, None), busy, tried)
+    assert not [reason for reason in told if "processor time" in reason]
+    assert [reason for reason in told if "what was measured may be wrong" in reason]
+    told = reasons_of(judging.choose(tried, busy, Travel(), 2, True), busy, tried)
+    assert [reason for reason in told if "processor time" in reason]
+
+
+def test_a_tiny_call_takes_what_the_table_says() -> None:
+    """The text turns the rate of the plain loop into seconds, however the call was alone."""
+    tried = [trial("serial", 125_000), trial("thread", 30_000)]
+    choice = judging.choose(tried, alone(6e-6), Travel(), 2, None)
+    assert "a call takes 8 µs in a plain loop" in reasons_of(choice, alone(6e-6), tried)[0]
+
+
+def test_a_longer_call_says_that_it_was_by_itself() -> None:
+    """What it took on average is not what it took in the best slice, which the table has."""
+    tried = [trial("serial", 1900), trial("thread", 1800)]
+    choice = judging.choose(tried, alone(600e-6), Travel(), 2, None)
+    first = reasons_of(choice, alone(600e-6), tried)[0]
+    assert "a call takes 600 µs by itself, on average" in first
+
+
+def test_a_tiny_coroutine_is_awaited_fastest() -> None:
+    """Its rates are those of executors: that a loop of awaits beats them all is said."""
+    tiny = alone(3e-6, coroutine=True)
+    tried = [trial("serial", 25_000), trial("async", 100_000, 100)]
+    told = reasons_of(judging.choose(tried, tiny, Travel(), 2, None), tiny, tried)
+    assert [reason for reason in told if "a loop that awaits one after the other" in reason]
+
+
+def test_without_a_gil_no_gil_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that block each other there share some lock."""
+    monkeypatch.setattr(machine, "has_gil", lambda: False)
+    tried = [trial("serial", 100)]
+    choice = judging.choose(tried, alone(), Travel(), 2, True)
+    told = " ".join(telling.reasons(choice, alone(), Travel(), tried, [], True))
+    assert "they share a lock" in told
+    assert "GIL" not in told
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (999.7e-9, "1 µs"),
+        (999.7e-6, "1 ms"),
+        (0.9997, "1 s"),
+        (0.5e-3, "500 µs"),
+        (2345, "2,345 s"),
+    ],
+)
+def test_durations_are_easy_to_read(value: float, text: str) -> None:
+    """Three digits and a unit, never a power of ten."""
+    assert telling.seconds(value) == text
+
+
+def test_what_is_advised_untried_says_so_in_the_table() -> None:
+    """The mark does not hide why its row is empty."""
+    advice = advise(functions.sleep, [0.3], budget=0.1)
+    (row,) = (line for line in str(advice).splitlines() if "  <" in line)
+    assert row.endswith("<  not tried: there was no time left")
 
 
 def test_the_json_has_the_same(advice: Advice) -> None:

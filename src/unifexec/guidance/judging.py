@@ -45,6 +45,7 @@ class Choice:
         speedup: calls per second, over those of plain serial calls; None if not measured.
         confidence: ``"high"``, ``"medium"`` or ``"low"``.
         as_good: other executors that did about as well, and are less simple.
+        reckoned: the speed-up is not the measured one alone: processor time had a say.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Choice:
     speedup: float | None
     confidence: str
     as_good: tuple[str, ...] = ()
+    reckoned: bool = False
 
 
 def choose(
@@ -65,8 +67,10 @@ def choose(
     and could not be tried for want of time is chosen all the same, with low confidence.
     """
     able = [trial for trial in trials if trial.rates and not trial.problem]
+    reckoned = False
     if alone.disturbed and holds_gil is not None:
         able = [_reckoned(trial, alone, travel, cores, holds_gil) for trial in able]
+        reckoned = True
     measured = {trial.candidate.kind for trial in able}
     late = {t.candidate.kind for t in trials if t.problem in {NO_TIME, NONE_ENDED}}
     guess = guess_from_alone(alone, travel, cores)
@@ -90,6 +94,7 @@ def choose(
         chosen.rate / serial.rate if serial else None,
         _confidence(chosen, trials, able, alone.disturbed),
         tuple(kind for kind in SIMPLEST_FIRST if kind in others),
+        reckoned,
     )
 
 

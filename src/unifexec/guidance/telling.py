@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from unifexec.guidance import judging
-from unifexec.guidance.alone import CLOCK_SECONDS
-from unifexec.guidance.trials import COULD_NOT_WIN, FEW_SAMPLES, NO_TIME
+from unifexec.guidance import judging, machine
+from unifexec.guidance.alone import CLOCK_SECONDS, shown
+from unifexec.guidance.trials import FEW_SAMPLES, NO_TIME, NONE_ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 88
 VARIES = 5.0  # times the median: then the longest call is worth a word
+MOST_SHOWN = 999.5  # in three digits; from there on the next unit is easier to read
 WEIGHS = 0.2  # seconds of serialising per second of work
 
 
@@ -33,48 +35,69 @@ def reasons(
     alone: Alone,
     weighed: Travel,
     tried: Sequence[Trial],
-    failed: Sequence[tuple[Any, Exception]],
+    failed: Sequence[tuple[Any, Exception | SystemExit]],
     holds_gil: bool | None,
 ) -> list[str]:
     """Why this one, in sentences."""
     each = _seconds_of_a_call(alone, tried)
     return [
-        _what_a_call_is(alone, each),
+        _what_a_call_is(alone, tried),
+        *_what_awaiting_would_do(alone, tried),
         *_how_cores_are_used(holds_gil),
         *_what_travelling_costs(each, weighed),
         *_how_much_calls_vary(alone),
         *_what_was_fastest(choice, tried),
         *_what_starting_costs(choice, tried),
-        *_what_is_doubtful(alone, tried, failed),
+        *_how_busy_it_was(choice, alone),
+        *_what_is_doubtful(tried, failed),
     ]
 
 
 def _seconds_of_a_call(alone: Alone, tried: Sequence[Trial]) -> float:
-    """Those of short calls from many in a row: beside them, looks at the clock are long."""
-    serial = max((t.rate for t in tried if t.candidate.kind == "serial"), default=0.0)
-    if alone.seconds < CLOCK_SECONDS and serial:
-        return min(alone.seconds, 1 / serial)
-    return alone.seconds
+    """Those of short calls as in the table, from many in a row: a look at the clock is long."""
+    serial = _serial_rate(tried)
+    return 1 / serial if _is_timed_in_a_row(alone) and serial else alone.seconds
 
 
-def _what_a_call_is(alone: Alone, each: float) -> str:
+def _is_timed_in_a_row(alone: Alone) -> bool:
+    """Of coroutines no plain loop is tried: in a row, an executor's share would be in it."""
+    return alone.seconds < CLOCK_SECONDS and not alone.coroutine
+
+
+def _serial_rate(tried: Sequence[Trial]) -> float:
+    return max((t.rate for t in tried if t.candidate.kind == "serial"), default=0.0)
+
+
+def _what_a_call_is(alone: Alone, tried: Sequence[Trial]) -> str:
+    """What the time of a call is, is said with it: the table has others."""
     kind = "coroutine" if alone.coroutine else "plain function"
-    took = f"It is a {kind}; a call takes {seconds(each)}"
+    in_a_row = _is_timed_in_a_row(alone) and _serial_rate(tried)
+    alone_how = "by itself, on average" if alone.calls > 1 else "by itself, measured once"
+    how = "in a plain loop" if in_a_row else alone_how
+    took = f"It is a {kind}; a call takes {seconds(_seconds_of_a_call(alone, tried))} {how}"
     if alone.mostly_elsewhere:
-        return f"{took} and computes in other threads or processes, not in the one that calls."
+        return f"{took}, and computes in other threads or processes, not in the one that calls."
     if alone.seconds < judging.TINY_SECONDS:
         return f"{took}: that is less than it costs to hand a call to any worker."
     share = alone.waiting_share
     if share > 0.9:
-        return f"{took} and does nothing but wait."
+        return f"{took}, and does nothing but wait."
     if share < 0.1:
-        return f"{took} and computes all the time."
+        return f"{took}, and computes all the time."
     return f"{took}: {share:.0%} of it waits, the rest computes."
+
+
+def _what_awaiting_would_do(alone: Alone, tried: Sequence[Trial]) -> Iterator[str]:
+    """Where no executor is as fast as none: a coroutine can await, which `advise` cannot try."""
+    best = max((trial.rate for trial in tried), default=0.0)
+    if alone.coroutine and alone.seconds < judging.TINY_SECONDS and best * alone.seconds < 1:
+        yield "In a coroutine of yours, a loop that awaits one after the other is faster yet."
 
 
 def _how_cores_are_used(holds_gil: bool | None) -> Iterator[str]:
     if holds_gil is True:
-        yield "Two at once in threads block each other: it holds the GIL while it computes."
+        why = "it holds the GIL while it computes" if machine.has_gil() else "they share a lock"
+        yield f"Two at once in threads block each other: {why}."
     elif holds_gil is False:
         yield "Two at once in threads do not block each other: it computes without the GIL."
 
@@ -109,10 +132,11 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
         yield "What should be best could not be tried: this is a guess from the calls made alone."
     elif rivals:
         rival = max(rivals, key=lambda trial: trial.rate)
+        others = "further" if choice.as_good else "other"
         chosen = next(t for t in tried if is_chosen(t.candidate, choice))
         yield (
-            f"It made {rate(chosen.rate)} calls a second; the best other kind, "
-            f"{_named(rival.candidate)}, {rate(rival.rate)}."
+            f"It made {rate(chosen.rate)} calls a second; of the {others} kinds that were tried, "
+            f"the fastest was {_named(rival.candidate)}: {rate(rival.rate)}."
         )
 
 
@@ -137,31 +161,40 @@ def _what_starting_costs(choice: Choice, tried: Sequence[Trial]) -> Iterator[str
         )
 
 
-def _what_is_doubtful(
-    alone: Alone, tried: Sequence[Trial], failed: Sequence[tuple[Any, Exception]]
-) -> Iterator[str]:
-    if alone.disturbed:
+def _how_busy_it_was(choice: Choice, alone: Alone) -> Iterator[str]:
+    if choice.reckoned:
         yield (
             "Other programs used this machine meanwhile: choice and expected speed-up lean on "
             "processor time as much as on what was measured. Try again when it is quiet."
         )
+    elif alone.disturbed:
+        yield (
+            "Other programs used this machine meanwhile, and what was measured may be wrong. Try "
+            "again when it is quiet."
+        )
+
+
+def _what_is_doubtful(
+    tried: Sequence[Trial], failed: Sequence[tuple[Any, Exception | SystemExit]]
+) -> Iterator[str]:
     if any(t.problem == FEW_SAMPLES for t in tried):
         yield (
             "No two calls were given one input at once, since it cannot be copied: give as many "
             "samples as there may be workers, to have them tried."
         )
-    no_time = [t.candidate for t in tried if t.problem == NO_TIME]
-    if no_time:
-        names = ", ".join(map(_named, no_time))
-        yield f"There was no time for {names}: give a larger budget."
+    for problem, words in ((NO_TIME, "There was no time for"), (NONE_ENDED, "No call ended in")):
+        names = ", ".join(_named(t.candidate) for t in tried if t.problem == problem)
+        if names:
+            yield f"{words} {names}: give a larger budget."
     failures = [(t.candidate.kind, t.problem) for t in tried if t.problem]
     for kind, problem in dict.fromkeys(failures):
-        if problem not in {NO_TIME, COULD_NOT_WIN, FEW_SAMPLES}:
+        if problem not in judging.UNTRIED:
             yield f"{kind.capitalize()} failed: {problem}."
     if failed:
         sample, error = failed[0]
+        left_out = "calls failed and were" if len(failed) > 1 else "call failed and was"
         yield (
-            f"{len(failed)} calls failed and were left out, such as {_short(sample)}: "
+            f"{len(failed)} {left_out} left out, such as {shown(sample, 60)}: "
             f"{type(error).__name__}: {error}."
         )
 
@@ -175,10 +208,14 @@ def reasons_unseen(seen: Hints, weighed: Travel, choice: Choice) -> list[str]:
         found.append("It is a few instructions long: handing it to a worker costs more.")
     elif seen.waits:
         found.append("It names something that waits for others: waits overlap in threads.")
+    elif choice.kind == "serial":
+        found.append("Nothing in it seems to wait, and there is one core to compute on.")
     elif seen.native:
         found.append("It names a library whose native code releases the GIL: threads suffice.")
-    else:
+    elif choice.kind == "process":
         found.append("Nothing in it seems to wait: if it computes in Python, it wants processes.")
+    else:
+        found.append("It cannot go to a process: threads help only if it releases the GIL.")
     if weighed.problem:
         found.append(_as_sentence(weighed.problem))
     else:
@@ -209,8 +246,17 @@ def as_text(advice: Advice) -> str:
 def _in_short(advice: Advice) -> str:
     if advice.executor == "serial":
         return "serial" if _needs_executor(advice) else "serial, a plain loop"
-    fast = "" if advice.speedup is None else f", {advice.speedup:.1f} times as fast as serial"
+    reckoned = "" if _is_measured(advice) else "as reckoned "
+    times = f", {reckoned}{advice.speedup or 0:.1f} times as fast as serial"
+    fast = "" if advice.speedup is None else times
     return f"{advice.executor} with {_workers(advice.workers)}{fast}"
+
+
+def _is_measured(advice: Advice) -> bool:
+    """Whether the speed-up is that of the table, and not what a quiet machine would show."""
+    chosen = max((t.rate for t in advice.trials if is_chosen(t.candidate, advice)), default=0.0)
+    serial = _serial_rate(advice.trials)
+    return bool(serial) and math.isclose(advice.speedup or 0.0, chosen / serial, rel_tol=0.01)
 
 
 def _code(advice: Advice) -> list[str]:
@@ -240,9 +286,10 @@ def _table(advice: Advice) -> list[str]:
         speed = rate(trial.rate) if trial.rates else "-"
         times = f"{trial.rate / serial:.2f}" if trial.rates and serial else "-"
         mark = "<" if is_chosen(candidate, advice) else ""
+        note = "  ".join(filter(None, [mark, _short_problem(trial)]))
         lines.append(
             f"{candidate.kind:10}{candidate.workers:8}{_chunk(candidate):>8}"
-            f"{speed:>12}{times:>10}  {mark or _short_problem(trial)}".rstrip()
+            f"{speed:>12}{times:>10}  {note}".rstrip()
         )
     return lines
 
@@ -252,7 +299,7 @@ def _chunk(candidate: Candidate) -> str:
 
 
 def _short_problem(trial: Trial) -> str:
-    problem = trial.problem or ""
+    problem = " ".join((trial.problem or "").split())  # an error may have several lines
     return problem if len(problem) <= 35 else problem[:35] + "…"
 
 
@@ -295,16 +342,16 @@ def _trial_data(trial: Trial, advice: Advice) -> dict[str, Any]:
 
 def seconds(value: float) -> str:
     """A duration with a unit that fits."""
-    for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
-        if value < limit:
+    for factor, unit in ((1e9, "ns"), (1e6, "µs"), (1e3, "ms")):
+        if value * factor < MOST_SHOWN:
             return f"{value * factor:.3g} {unit}"
-    return f"{value:.3g} s"
+    return f"{value:.3g} s" if value < MOST_SHOWN else f"{value:,.0f} s"
 
 
 def _bytes(count: int) -> str:
-    for limit, unit in ((1e3, "bytes"), (1e6, "kB"), (1e9, "MB")):
-        if count < limit:
-            return f"{count / (limit / 1e3):.3g} {unit}"
+    for factor, unit in ((1, "bytes"), (1e3, "kB"), (1e6, "MB")):
+        if count / factor < MOST_SHOWN:
+            return f"{count / factor:.3g} {unit}"
     return f"{count / 1e9:.3g} GB"
 
 
@@ -316,7 +363,8 @@ def rate(value: float) -> str:
 def _named(candidate: Candidate) -> str:
     if candidate.kind == "serial":
         return "serial"
-    return f"{candidate.kind} with {_workers(candidate.workers)}"
+    chunks = f" and chunks of {candidate.chunksize}" if candidate.chunksize else ""
+    return f"{candidate.kind} with {_workers(candidate.workers)}{chunks}"
 
 
 def _workers(count: int) -> str:
@@ -325,8 +373,3 @@ def _workers(count: int) -> str:
 
 def _as_sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "…"
