@@ -110,7 +110,9 @@ class Worker:
         self.shared: dict[int, bytes] = {}  # values that all tasks may read (`share`)
         self._file = sock.makefile("rb", buffering=1 << 16)
         self._scratch = Scratch(mark)
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
+        self._unsent: deque[bytes | memoryview] = deque()  # written by whoever holds `_sending`
+        self._is_writing = False
         self._works: dict[int, Work] = {}
         self._todo: deque[Any] = deque()  # main takes from the left, control from the right
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -650,13 +652,20 @@ class Worker:
                 self._stop_if_told()
 
     def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        """With `_sending` held: a message, whole.
+
+        A finaliser or a signal handler may have something to say in the midst of a message of
+        the same thread, to which it returns: then it leaves its own to be sent after that.
+        """
         size = sum(map(len, payload))
-        header = HEADER.pack(kind, number, offset, size)
-        if size < LONG:
-            self._sock.sendall(b"".join((header, *payload)))
-        else:
-            for part in (header, *payload):
-                self._sock.sendall(part)
+        parts = HEADER.pack(kind, number, offset, size), *payload
+        self._unsent.extend([b"".join(parts)] if size < LONG else parts)
+        while self._unsent and not self._is_writing:
+            self._is_writing = True
+            try:
+                self._sock.sendall(self._unsent.popleft())
+            finally:
+                self._is_writing = False
 
     def leave_the_pipe(self) -> None:
         """In a process that a task forked: the pipe is the worker's, and so is its answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import resource
@@ -656,8 +657,6 @@ def unseen(_: int) -> Unseen:
 
 def log_for_ever(path: str) -> None:
     """Log, until stopped; then leave a file."""
-    import logging
-
     log = logging.getLogger("jobs")
     try:
         while True:
@@ -668,8 +667,17 @@ def log_for_ever(path: str) -> None:
 
 def log_nonsense() -> int:
     """Log what cannot be formatted: no handler of ``logging`` lets that out."""
-    import logging
-
     logging.raiseExceptions = False
     logging.getLogger("jobs").warning("%d items", "three")
     return 1
+
+
+def log_at_every_tick(seconds: float) -> None:
+    """From now on, log at every so many seconds, whatever the main thread is at; 0: no more."""
+    signal.signal(signal.SIGALRM, lambda *_: logging.getLogger("ticks").warning("tick"))
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
+
+def squared_text(number: int) -> str:
+    """A value that takes a moment to be made."""
+    return str(number * number) * 10

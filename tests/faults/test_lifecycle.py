@@ -195,23 +195,91 @@ with ProcessExecutor(1) as ex: print(ex.submit(abs, -3).result(10))
     assert run(text) == (0, "3\n", "")
 
 
+FEW_FILES = """
+import resource
+def files(number):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, 1024))
+def held():
+    return max(map(int, os.listdir("/proc/self/fd"))) + 1
+"""
+
+
 @pytest.mark.parametrize(
-    ("what", "text"),
+    ("what", "text", "cure"),
     [
-        ("no interpreter", "sys.executable = None"),
-        ("no descriptors", "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))"),
-        ("no temporary files", "import tempfile; tempfile.tempdir = '/nowhere'"),
+        ("no interpreter", "kept, sys.executable = sys.executable, None", "sys.executable = kept"),
+        ("no descriptors", FEW_FILES + "files(12)", "files(1024)"),
     ],
 )
-def test_workers_cannot_be_started_with(what: str, text: str) -> None:
-    """Tasks say why, and so does the next submit; nothing waits for ever."""
-    text += """
-with ProcessExecutor(1) as ex:
-    print(type(ex.submit(abs, -3).exception(10)).__name__)
-    try: ex.submit(abs, -3)
-    except InitializerError as error: print("no worker could be set up" in str(error))
+def test_workers_cannot_be_started_with(what: str, text: str, cure: str) -> None:
+    """Tasks say why; and once there is what lacked, tasks run as if nothing had been."""
+    text += f"""
+with ProcessExecutor(2) as ex:
+    for n in range(3):
+        error = ex.submit(abs, -3).exception(10)
+        told = "no worker could be set up" in str(error) and error.__cause__ is not None
+        print(type(error).__name__, told)
+    {cure}
+    print(ex.submit(abs, -3).result(10), ex.stats().failed)
 """
-    assert run(text) == (0, "InitializerError\nTrue\n", "")
+    assert run(text) == (0, "InitializerError True\n" * 3 + "3 3\n", "")
+
+
+def test_a_second_worker_that_cannot_be_started() -> None:
+    """The first does its work; when there is what lacked, there are two."""
+    text = f"""{FEW_FILES}
+ex = ProcessExecutor(2)
+pid = ex.submit(os.getpid).result(10)
+files(held() + 1)
+tasks = [ex.submit(os.getpid) for n in range(20)]
+print({{task.result(10) for task in tasks}} == {{pid}})
+files(1024)
+while len(ex.stats().workers) < 2:
+    [ex.submit(time.sleep, 0.05) for n in range(4)]
+    time.sleep(0.05)
+ex.shutdown()
+"""
+    assert run(text) == (0, "True\n", "")
+
+
+def test_there_is_no_room_for_files() -> None:
+    """Workers need no directory for temporary files (Linux)."""
+    text = """
+import tempfile; tempfile.tempdir = '/nowhere'
+with ProcessExecutor(1) as ex: print(ex.submit(abs, -3).result(10))
+"""
+    assert run(text) == (0, "3\n", "")
+
+
+@pytest.mark.parametrize("as_what", ["an error", "words", "the initializer's error"])
+def test_there_is_no_memory_for(as_what: str) -> None:
+    """What a worker says, and this process cannot hold: its task fails, and nothing else."""
+    text = f"""
+import logging, resource
+logging.basicConfig(format="%(message).60s")
+def much(): return "x" * 200_000_000
+def fail(): raise ValueError(much())
+def speak(): logging.getLogger("much").warning(much())
+def at_once(): pass
+kind = {as_what!r}
+ex = ProcessExecutor(1, initializer=fail if "init" in kind else at_once)
+task = ex.submit(time.sleep, 1)  # it was started, and its memory is its own
+while not ex.stats().workers or ex.stats().workers[0].pid is None: time.sleep(0.01)
+used = [int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")]
+most = used[0] * 1024 + 150_000_000
+resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+error = ex.submit(fail if "error" in kind else speak).exception(20)
+print(type(error).__name__, "no memory" in str(error))
+if "init" not in kind: print(ex.submit(abs, -3).result(20))
+ex.shutdown()
+"""
+    code, out, err = run(text)
+    assert (code, out) == {
+        "an error": (0, "SerializationError True\n3\n"),
+        "words": (0, "NoneType False\n3\n"),
+        "the initializer's error": (0, "InitializerError True\n"),
+    }[as_what]
+    assert ("is lost" in err) == (as_what == "words"), err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -343,6 +343,18 @@ def test_workers_share_the_cores_for_native_threads(monkeypatch: pytest.MonkeyPa
         assert executor.submit(os.getenv, "MKL_NUM_THREADS").result(20) == "7"
 
 
+@pytest.mark.timeout(30)
+def test_L26_what_is_said_in_the_midst_of_a_message(caplog: pytest.LogCaptureFixture) -> None:
+    """By a signal handler of the worker, while it sends an answer: both are whole."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(jobs.log_at_every_tick, 0.0003).result(20)
+        assert list(executor.map(jobs.squared_text, range(5000))) == [
+            jobs.squared_text(number) for number in range(5000)
+        ]
+        executor.submit(jobs.log_at_every_tick, 0.0).result(20)
+    assert {record.getMessage() for record in caplog.records} == {"tick"}
+
+
 def test_L26_a_record_that_cannot_be_said_fails_no_task() -> None:
     """As nowhere else."""
     with ProcessExecutor(1) as executor:

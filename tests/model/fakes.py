@@ -123,8 +123,9 @@ class Trip:
 class Worker:
     """A fake worker, alive."""
 
-    def __init__(self, core: Any) -> None:
+    def __init__(self, core: Any, born: int) -> None:
         self.core = core
+        self.born = born  # by which event
         self.stubborn = core.number % 3 == 1  # it hangs when it is told to leave
         self.ready = False
         self.told_to_stop = False

@@ -126,6 +126,8 @@ class DispatchMachine(RuleBasedStateMachine):
         self.over_workers: list[int] = []
         self.grants_due = 0
         self.deaths_at_start = 0
+        self.delivered = 0
+        self.paused_until = 0.0  # a worker could not be started
         self.closing = self.cancelling = self.aborting = False  # as the users asked
         self.cancel_heard = self.abort_heard = False  # as the core knows
         self.closed = 0
@@ -137,6 +139,7 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def deliver_one(self) -> None:
         event, args = self.mail.popleft()
+        self.delivered += 1
         if event == "flush":
             self.flush(*args)
         else:
@@ -155,7 +158,10 @@ class DispatchMachine(RuleBasedStateMachine):
         alive = [w for w in self.workers.values() if not w.told_to_stop]
         assert len(alive) < self.max_workers, "more workers than allowed"
         assert worker.index not in [w.core.index for w in alive], "an index used twice"
-        self.workers[worker.number] = Worker(worker)
+        if [w for w in alive if w.born != self.delivered]:  # not of the same decision
+            assert self.now >= self.paused_until, "it starts one after the other in vain"
+        self.paused_until = 0.0
+        self.workers[worker.number] = Worker(worker, self.delivered)
 
     def do_send(self, run: Any) -> None:
         self.check_turn(run)
@@ -378,7 +384,7 @@ class DispatchMachine(RuleBasedStateMachine):
             assert item.unsendable, "it could be sent"
         else:
             assert isinstance(error, InitializerError), f"an odd outcome: {error!r}"
-            assert self.dispatch.broken is not None
+            assert self.dispatch.broken or not self.workers, "somebody could have run it"
 
     # -- what the model learns when the core is told --
 
@@ -589,6 +595,31 @@ class DispatchMachine(RuleBasedStateMachine):
             del self.workers[number]
             self.over_workers.append(number)
             self.post("init_failed", number, ValueError("no set-up"))
+
+    @step(pick=PICKS, really=range(2))
+    def fail_to_start(self, pick: int, really: int) -> None:
+        """There is nothing to start a worker with, at the moment."""
+        if self.starting() and really == 0:
+            self.fail_to_start_now(pick_from(self.starting(), pick))
+
+    def fail_to_start_now(self, number: int) -> None:
+        del self.workers[number]
+        self.over_workers.append(number)
+        self.post("spawn_failed", number, OSError("no more descriptors"))
+
+    def note_spawn_failed(self, number: int, error: Any) -> None:
+        self.paused_until = self.now + self.core_module.SPAWN_PAUSE
+        nobody = not self.workers and not self.mail
+        assert not (nobody and self.dispatch.queue), "nobody can run it, and it is not told"
+
+    @step(times=range(1, 9))
+    def fail_to_start_again(self, times: int) -> None:
+        """Nor can those that are started instead."""
+        for _ in range(times):
+            self.deliver_all()
+            if not self.starting():
+                break
+            self.fail_to_start_now(self.starting()[0])
 
     @step(pick=PICKS)
     def start_item(self, pick: int) -> None:
@@ -1039,10 +1070,20 @@ class DispatchMachine(RuleBasedStateMachine):
         if core.active < self.max_workers:
             assert not core.idle, "an idle worker beside a queue"
             leaving = [w for w in self.workers.values() if w.told_to_stop]
+            if self.due() <= max(self.now, core._spawn_at):  # another will be started then
+                assert not self.waiting_workers(), "those that wait could do it meanwhile"
+                return
             assert self.starting() or leaving, "a free place, a queue, and nobody comes"
             free = self.max_workers - max(core.active, len(core.workers) - len(self.starting()))
             coming = min(len(core.queue), free)
             assert len(self.starting()) >= coming, "workers come one after the other"
+
+    def waiting_workers(self) -> list[Worker]:
+        """Those whose tasks wait for others, so that they could run these."""
+        alive = [w for w in self.workers.values() if w.ready and not w.core.leaving]
+        return [
+            w for w in alive if self.paused_until > self.now and all(r.aside for r in w.core.runs)
+        ]
 
     @always
     def nobody_wakes_for_nothing(self) -> None:

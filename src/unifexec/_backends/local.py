@@ -14,7 +14,8 @@ instructions; a lock it held then would be held for ever, or show half-made stat
 Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make of them:
 
 ==========================  ===========================================================
-``spawn(worker)``           make a worker, later post ``ready`` or ``init_failed``
+``spawn(worker)``           make a worker, later post ``ready``, ``init_failed`` or
+                            ``spawn_failed``
 ``send(run)``               run its items, post ``answered`` in order
 ``withdraw(run)``           take back what has not started, post ``withdrawn``
 ``abort(run)``              ask the running item to stop; post ``stopping`` if it will

@@ -55,7 +55,7 @@ from unifexec.share import collecting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
+    from typing import IO, Any
 
     from unifexec._backends.starting import Starter
     from unifexec._core.dispatch import Run, Worker
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Traits
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
+NO_MEMORY = memoryview(b"")  # instead of a payload that there is no memory for
 READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
@@ -97,9 +98,11 @@ class Child:
         self.segments: set[int] = set()  # of ours, that it has (`parcels`)
         self.shared: set[int] = set()  # values that it has
         self._input = bytearray()
+        self._taken = 0  # bytes of it
         self._large: memoryview | None = None  # a large payload that is arriving
         self._large_head: tuple[int, int, int] = 0, 0, 0
         self._large_filled = 0
+        self._skipped = 0  # bytes still to come of a payload that there is no memory for
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
         self.sock, theirs = socket.socketpair()
@@ -108,8 +111,7 @@ class Child:
         self.inbox = Inbox(self.hand)
         self.sentinel: int | None = None
         lifeline, self._lifeline = os.pipe()
-        with tempfile.TemporaryFile() as file:
-            file.truncate(_bunches.SCRATCH_SIZE)
+        with _nameless_file(_bunches.SCRATCH_SIZE) as file:
             self._mark = mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE)
             with theirs, their_hand:
                 fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
@@ -176,7 +178,10 @@ class Child:
     def receive(self) -> bool:
         """Read what is there; False at the end."""
         try:
-            if self._large is not None:
+            if self._skipped:
+                count = len(self.sock.recv(min(self._skipped, READ_SIZE)))
+                self._skipped -= count
+            elif self._large is not None:
                 count = self.sock.recv_into(self._large[self._large_filled :])
                 self._large_filled += count
             else:
@@ -190,34 +195,40 @@ class Child:
         return count > 0
 
     def messages(self) -> Iterator[tuple[int, int, int, bytes | memoryview]]:
-        """The messages that have arrived whole; half a message is worth nothing."""
+        """The messages that have arrived whole, each once; half a message is worth nothing."""
         if self._large is not None:
-            if self._large_filled < len(self._large):
+            if self._skipped or self._large_filled < len(self._large):
                 return
             large, self._large = self._large, None
             kind, number, offset = self._large_head
             yield kind, number, offset, large
-        start, head = 0, _worker.HEADER.size
-        while len(self._input) - start >= head:
-            kind, number, offset, size = _worker.HEADER.unpack_from(self._input, start)
-            start += head
+        head = _worker.HEADER.size
+        while len(self._input) - self._taken >= head:
+            kind, number, offset, size = _worker.HEADER.unpack_from(self._input, self._taken)
+            start = self._taken + head
             if len(self._input) - start < size:
                 if size >= _worker.LONG:
                     self._large_head = kind, number, offset
                     self._begin_large(size, start)
-                    return
-                start -= head
                 break
-            yield kind, number, offset, bytes(self._input[start : start + size])
-            start += size
-        del self._input[:start]
+            payload = bytes(self._input[start : start + size])
+            self._taken = start + size
+            yield kind, number, offset, payload
+        del self._input[: self._taken]
+        self._taken = 0
 
     def _begin_large(self, size: int, start: int) -> None:
         """The rest of a large payload is read to where it stays: it is copied only once."""
-        self._large = memoryview(bytearray(size))
-        self._large_filled = len(self._input) - start
-        self._large[: self._large_filled] = self._input[start:]
-        self._input.clear()
+        here = len(self._input) - start
+        try:
+            self._large = memoryview(bytearray(size))
+        except MemoryError:
+            self._large, self._skipped = NO_MEMORY, size - here
+            self._large_filled = len(NO_MEMORY)
+        else:
+            self._large_filled = here
+            self._large[:here] = self._input[start:]
+        self._taken = len(self._input)
 
     # -- its end --
 
@@ -265,6 +276,24 @@ class Child:
                 os.close(fd)
             except OSError:
                 pass
+
+
+def _nameless_file(size: int) -> IO[bytes]:
+    """A file that processes share as memory, of zeros that really are there.
+
+    Space that is only promised ends the process that touches it, once the disk is full.
+    """
+    if hasattr(os, "memfd_create"):
+        file = os.fdopen(os.memfd_create("unifexec", os.MFD_CLOEXEC), "r+b")
+    else:
+        file = tempfile.TemporaryFile()
+    try:
+        file.write(bytes(size))
+        file.flush()
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _sentinel(pid: int) -> int | None:
@@ -419,11 +448,23 @@ class ProcessRoom(Room):
             return
         if events & selectors.EVENT_WRITE and child.flush():
             self._selector.modify(child.sock, selectors.EVENT_READ, child)
-        if events & selectors.EVENT_READ:
-            open_ = child.receive()
+        if events & selectors.EVENT_READ and not self._listen(child):
+            self._bury(child)
+
+    def _listen(self, child: Child) -> bool:
+        """Read what a worker has to say; False if it is at its end.
+
+        One that cannot be heard, for lack of memory or by a fault of ours, is ended: so its
+        task is lost, and no other.
+        """
+        try:
+            more = child.receive()
             self._read_messages(child)
-            if not open_:
-                self._bury(child)
+        except Exception:
+            logger().exception("unifexec: worker process %d cannot be heard: it is ended", child.pid)
+            child.kill()
+            return False
+        return more
 
     def _read_messages(self, child: Child) -> None:
         for kind, number, offset, payload in child.messages():
@@ -432,7 +473,9 @@ class ProcessRoom(Room):
     def _message(
         self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
     ) -> None:
-        if kind == _worker.BLOCK:
+        if data is NO_MEMORY:
+            self._unheard(child, kind, number)
+        elif kind == _worker.BLOCK:
             self._take_block(number, data)
         elif kind == _worker.TASKS_BLOCK:
             self._take_tasks(number, data)
@@ -460,6 +503,18 @@ class ProcessRoom(Room):
             child.inbox.retire(number)
         elif kind == _worker.LARGE_DONE:
             self._handle(self.dispatch.answered, number, [_large_outcome(child.inbox, data)])
+
+    def _unheard(self, child: Child, kind: int, number: int) -> None:
+        """A message for which there is no memory; blocks of values are never so large."""
+        why = MemoryError("there is no memory in this process for what its worker sent")
+        if kind in (_worker.DONE, _worker.LARGE_DONE):
+            error = SerializationError(f"the answer cannot be read: {why}")
+            error.__cause__ = why
+            self._handle(self.dispatch.answered, number, [Failure(error)])
+        elif kind == _worker.INIT_FAILED:
+            child.init_error = why
+        else:
+            logger().error("what worker process %d said is lost: %s", child.pid, why)
 
     def _take_block(self, number: int, data: bytes | memoryview) -> None:
         """Values of items of a run, in order; one that cannot be rebuilt fails its own task."""
@@ -503,14 +558,10 @@ class ProcessRoom(Room):
 
     def do_spawn(self, worker: Worker) -> None:
         """Start a process."""
-        backend = self.setup.async_backend
-        self._look_at_voices()
-        place = sys.argv, search_path()
-        setup = _pickling.dumps((place, worker.index, backend, self._voices, self._setup_data))
         try:
-            child = Child(worker, setup, self._starter)
-        except Exception as error:  # no descriptors, no interpreter: none can be set up
-            self.post(self.dispatch.init_failed, worker.number, error)
+            child = Child(worker, self._setup_of(worker), self._starter)
+        except Exception as error:  # no descriptors, no memory, no interpreter
+            self.post(self.dispatch.spawn_failed, worker.number, error)
             return
         worker.carried = self._children[worker.number] = child
         events = selectors.EVENT_READ | (0 if child.flush() else selectors.EVENT_WRITE)
@@ -519,6 +570,12 @@ class ProcessRoom(Room):
             self._selector.register(child.sentinel, selectors.EVENT_READ, child)
         else:
             threading.Thread(target=self._watch_process, args=(child,), daemon=True).start()
+
+    def _setup_of(self, worker: Worker) -> bytes:
+        """What a worker is told first."""
+        self._look_at_voices()
+        place, backend = (sys.argv, search_path()), self.setup.async_backend
+        return _pickling.dumps((place, worker.index, backend, self._voices, self._setup_data))
 
     def _watch_process(self, child: Child) -> None:
         """Where the system has no descriptor for the end of a process."""
@@ -629,9 +686,8 @@ class ProcessRoom(Room):
 
         What it finished is in its pipe, or in our hands; its mark tells what it was at.
         """
-        while child.receive() and _readable(child.sock):
+        while self._listen(child) and _readable(child.sock):
             pass
-        self._read_messages(child)
         self._children.pop(child.worker.number, None)
         self._selector.unregister(child.sock)
         if child.sentinel is not None:
@@ -754,7 +810,7 @@ def _large_outcome(inbox: Inbox, data: bytes | memoryview) -> Success[Any] | Fai
         inbox.idle(note)
 
 
-def _lost(pid: int, exitcode: int) -> Callable[[str], WorkerLostError]:
+def _lost(pid: int, exitcode: int | None) -> Callable[[str], WorkerLostError]:
     """Makes the error of a task whose worker died; each task gets one of its own."""
 
     def error(what: str) -> WorkerLostError:
@@ -768,7 +824,9 @@ def _lost(pid: int, exitcode: int) -> Callable[[str], WorkerLostError]:
     return error
 
 
-def _how(exitcode: int) -> str:
+def _how(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "ended, and how was not told (its fork server is gone, or SIGCHLD is ignored here),"
     if exitcode >= 0:
         return f"exited with code {exitcode}"
     try:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
             """Stop it in its tracks until it gets SIGCONT; False if it has ended."""
             ...
 
-        def wait(self) -> int:
-            """Wait for its end: its exit code, or minus the signal that ended it."""
+        def wait(self) -> int | None:
+            """Wait for its end: its exit code, or minus the signal; None if nobody knows."""
             ...
 
     class Starter(Protocol):
@@ -97,12 +97,22 @@ class Spawned:
         if self._popen.poll() is not None:
             return False
         os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        try:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return False
         return True
 
-    def wait(self) -> int:
-        """Wait for its end."""
-        return self._popen.wait()
+    def wait(self) -> int | None:
+        """Wait for its end. A program that ignores SIGCHLD is not told how its children end."""
+        known = True
+        if hasattr(os, "waitid"):
+            try:
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:
+                known = False
+        code = self._popen.wait()
+        return code if known else None
 
 
 class Spawner:
@@ -139,8 +149,8 @@ class Forked:
             sleep(0.0002)
         return state in "Tt"
 
-    def wait(self) -> int:
-        """Wait for its end; if the server is gone, its own end is unknown: as if killed."""
+    def wait(self) -> int | None:
+        """Wait for its end; if the server is gone, nobody knows it."""
         return self._server.exitcode_of(self.pid)
 
 
@@ -158,6 +168,7 @@ class ForkServer:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
+        self._pids: set[int] = set()  # of workers that the server which is there has forked
         self._popen: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket
         self._lifeline: int
@@ -182,10 +193,13 @@ class ForkServer:
                 "serve_forks", [theirs.fileno(), lifeline], self._environment
             )
         os.close(lifeline)
+        self._pids.clear()
 
     def _fork(self, fds: list[int]) -> Forked:
         socket.send_fds(self._sock, [_worker.FORK.pack(0)], fds)
-        return Forked(self._answer(), self)
+        pid = self._answer()
+        self._pids.add(pid)
+        return Forked(pid, self)
 
     def _answer(self) -> int:
         data = self._sock.recv(_worker.FORK.size)
@@ -194,13 +208,16 @@ class ForkServer:
         (number,) = _worker.FORK.unpack(data)
         return int(number)
 
-    def exitcode_of(self, pid: int) -> int:
+    def exitcode_of(self, pid: int) -> int | None:
         """How a worker ended; it is reaped by this question."""
+        if pid not in self._pids:
+            return None
+        self._pids.discard(pid)
         try:
             self._sock.sendall(_worker.FORK.pack(pid))
             return self._answer()
         except OSError:
-            return -signal.SIGKILL
+            return None
 
     def close(self) -> None:
         """End the server."""

@@ -144,10 +144,17 @@ class ThreadRoom(Room):
         before the carrier comes to it.
         """
         if len(self._threads) < self.max_workers and not self.dispatch.idle:
-            self._waiting_lanes.put(self._new_lane())
-            if self.closed:  # a signal handler closed it meanwhile
-                self._end_waiting_lanes()
+            self._prepare_lane()
         super().submit_batch(batch)
+
+    def _prepare_lane(self) -> None:
+        try:
+            self._waiting_lanes.put(self._new_lane())
+        except RuntimeError:  # no more threads
+            if not self._threads:
+                raise
+        if self.closed:  # a signal handler closed it meanwhile
+            self._end_waiting_lanes()
 
     # -- actions --
 
@@ -155,15 +162,11 @@ class ThreadRoom(Room):
         """Make a worker: one lane, and later spare ones for tasks that wait."""
         try:
             lane = self._lane()
-        except RuntimeError:  # no new threads: the interpreter is shutting down
-            self.post(self._go_on_without, worker)
+        except RuntimeError as error:  # no more threads, or the interpreter is shutting down
+            self.post(self.dispatch.spawn_failed, worker.number, error)
             return
         worker.carried = [lane]
         lane.put(lambda: self._set_up(worker))
-
-    def _go_on_without(self, worker: Worker, now: float) -> None:
-        self.dispatch.limits.max_workers = max(1, len(self.dispatch.workers) - 1)
-        self.dispatch.gone(worker.number, now)
 
     def _lane(self) -> Lane:
         """One that waits, or a new one."""

@@ -20,7 +20,8 @@ Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one out
 (`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim_batch`, `cut`); L10
 what is behind a slow item does not wait for it (`_withdraw`); L16 limits and stopping
 (`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing
-(`close`, `_maybe_end`); L22 lost workers (`died`, `init_failed`).
+(`close`, `_maybe_end`); L22 lost workers (`died`, `init_failed`,
+`spawn_failed`).
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ _NO_BOUND = 1 << 62
 
 UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them to do
 # Then it is no accident: they die of being set up, or of what they are about to read.
+
+SPAWN_PAUSE = 0.1  # seconds before another worker is started where one could not be
 
 
 class Batch:
@@ -296,7 +299,6 @@ class Dispatch:
         self._aborting = False  # and what has started shall stop
         self.ended: bool = False
         self.broken: BaseException | None = None  # what the initializer failed with
-        self._why = ""  # the same in words
         self.abandoned: set[int] = set()  # runs that were given up and still go on
         self.done: int = 0
         self.failed: int = 0
@@ -305,6 +307,7 @@ class Dispatch:
         self._deadlines: list[tuple[float, int, str, int, int]] = []
         self._numbers = 0
         self._starting = 0
+        self._spawn_at = 0.0  # no worker is started before
         self._free_indexes: list[int] = []
         self._untouched_deaths = 0
         self._seconds: float | None = None  # that a task takes, in the mean
@@ -326,6 +329,8 @@ class Dispatch:
         """Whether a deadline was kept: most are, and nobody need wake for them."""
         if what in ("idle", "leave"):
             return number not in self.workers
+        if what == "spawn":
+            return not self.workers
         run = self.runs.get(number)
         return run is None or run.cursor != offset
 
@@ -348,7 +353,7 @@ class Dispatch:
     def _refusal(self) -> Callable[[str, int], BaseException] | None:
         """What becomes of a batch that cannot run any more."""
         if self.broken is not None:
-            return self._initializer_error
+            return _initializer_error(self.broken)
         if self.ended:
             return _closed_error
         return _cancelled_error if self._cancelling else None
@@ -529,6 +534,18 @@ class Dispatch:
         self._rest(worker, now)
         self._assign(now)
 
+    def spawn_failed(self, number: int, error: BaseException, now: float) -> None:
+        """A worker could not be started, for lack of something: for now, no more are.
+
+        Others do its work; where there are none, those that wait fail, and nobody after them.
+        """
+        self._forget(number)
+        self._spawn_at = now + SPAWN_PAUSE
+        self._remind(self._spawn_at, "spawn", number, 0)
+        if not self.workers:
+            self._fail_all_waiting(error)
+        self._assign(now)
+
     def init_failed(self, number: int, error: BaseException, now: float) -> None:
         """A worker's initializer failed: no worker of ours can be set up (L22)."""
         self._forget(number)
@@ -540,7 +557,8 @@ class Dispatch:
         run = self.runs.get(number)
         if run is not None:
             left = range(run.cursor, run.end)
-            errors = [self._initializer_error(*_name_and_index(run, offset)) for offset in left]
+            why = _initializer_error(error)
+            errors = [why(*_name_and_index(run, offset)) for offset in left]
             self.answered(number, [Failure(error) for error in errors], now)
 
     def died(
@@ -625,6 +643,8 @@ class Dispatch:
                 continue
             if what == "idle":
                 self._leave_idle(number, offset, now)
+            elif what == "spawn":
+                self._assign(now)
             elif what == "leave":
                 self._actions.append(("end", self.workers[number]))
             elif what == "patience":
@@ -668,10 +688,10 @@ class Dispatch:
                 self._grant(self.returning.popleft())
             elif not self.queue:
                 break
-            elif (worker := self._free_worker()) is not None:
+            elif (worker := self._free_worker(now)) is not None:
                 self._send(self.queue.popleft(), worker, now)
             else:
-                self._start_workers()
+                self._start_workers(now)
                 break
         if self.closing:
             self._maybe_end(now)
@@ -685,19 +705,23 @@ class Dispatch:
         self._actions.append(("grant", run.wants_back))
         run.wants_back = None
 
-    def _free_worker(self) -> Worker | None:
-        """A worker without an active run; one that waits for others counts when all are there."""
+    def _free_worker(self, now: float) -> Worker | None:
+        """A worker without an active run; one that waits for others counts when no more come."""
         if self.idle:
             return self.idle.pop()
-        if not self._asides or len(self.workers) < self.limits.max_workers:
+        more = len(self.workers) < self.limits.max_workers and now >= self._spawn_at
+        if more or not self._asides:
             return None  # nobody waits: without this look, thousands would be looked through
         for worker in self.workers.values():
             if worker.ready and not worker.leaving and all(run.aside for run in worker.runs):
                 return worker
         return None
 
-    def _start_workers(self) -> None:
+    def _start_workers(self, now: float) -> None:
         """One for each batch that waits, as far as there are places; all at once."""
+        if self.workers and now < self._spawn_at:
+            return
+        self._spawn_at = now
         places = self.limits.max_workers - max(self.active, len(self.workers) - self._starting)
         while self._starting < min(len(self.queue), places):
             self._spawn()
@@ -944,17 +968,16 @@ class Dispatch:
 
     def _break(self, error: BaseException, now: float) -> None:
         """No worker can be set up: say so to all who wait, and start no more."""
-        self.broken, self._why = error, shown(error)
-        batches, self.queue = self.queue, deque()
-        for batch in batches:
-            self._fail(batch, self._initializer_error)
+        self.broken = error
+        self._fail_all_waiting(error)
         self._actions.append(("broken", error))
         self._maybe_end(now)
 
-    def _initializer_error(self, name: str, index: int) -> BaseException:
-        error = InitializerError(f"no worker could be set up for {name!r}: {self._why}")
-        error.__cause__ = self.broken
-        return error
+    def _fail_all_waiting(self, why: BaseException) -> None:
+        """No worker can be set up for what waits."""
+        batches, self.queue = self.queue, deque()
+        for batch in batches:
+            self._fail(batch, _initializer_error(why))
 
     # -- outcomes: the only ways out (L3) --
 
@@ -1020,6 +1043,17 @@ def _describe(run: Run) -> str:
 
 def _limit_error(run: Run, limit: float) -> TimeLimitError:
     return TimeLimitError(f"task {_describe(run)} ran longer than its time limit of {limit} s")
+
+
+def _initializer_error(why: BaseException) -> Callable[[str, int], BaseException]:
+    words = shown(why)
+
+    def make(name: str, index: int) -> BaseException:
+        error = InitializerError(f"no worker could be set up for {name!r}: {words}")
+        error.__cause__ = why
+        return error
+
+    return make
 
 
 def _stopped_error(run: Run) -> TaskCancelledError:
