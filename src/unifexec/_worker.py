@@ -777,6 +777,7 @@ def serve_forks() -> None:
     sock_fd, lifeline = (int(text) for text in sys.argv[1:])
     hold_lifeline(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # also if the caller ignores it: we ask
 
     sock = socket.socket(fileno=sock_fd)
     while True:

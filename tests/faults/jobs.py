@@ -206,6 +206,12 @@ def die(how: str) -> None:
     time.sleep(30)
 
 
+def die_after(seconds: float, how: str) -> None:
+    """Die when some time has passed."""
+    time.sleep(seconds)
+    die(how)
+
+
 def die_at(x: int, guilty: int) -> int:
     """Die on one item, square the others."""
     if x == guilty:

@@ -12,7 +12,7 @@ import pytest
 from unifexec import ProcessExecutor, TimeLimitError, WorkerLostError
 
 from . import jobs
-from .programs import Program, children_of, is_running, wait_for
+from .programs import Program, children_of, is_running, run, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server needs Linux")
 
@@ -71,6 +71,39 @@ def test_L22_a_killed_fork_server_is_replaced() -> None:
         assert wait_for(lambda: not is_running(server))
         assert executor.submit(os.getpid).result(20) != pid
         assert list(executor.map(jobs.square, range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_L22_how_the_workers_of_a_killed_server_ended_is_not_guessed() -> None:
+    """Its successor does not know them, and goes on knowing its own."""
+    with make(2) as executor:
+        old = executor.submit(jobs.die_after, 2.0, "exit")
+        assert wait_for(old.running)
+        (server,) = children_of(os.getpid())
+        os.kill(server, signal.SIGKILL)
+        assert wait_for(lambda: not is_running(server))
+        pid = executor.submit(os.getpid).result(20)  # from a new server
+        error = old.exception(20)
+        assert isinstance(error, WorkerLostError)
+        assert (error.exitcode, "how was not told" in str(error)) == (None, True)
+        assert executor.submit(os.getpid).result(20) == pid
+        died = executor.submit(jobs.die, "exit").exception(20)
+        assert isinstance(died, WorkerLostError)
+        assert died.exitcode == 3
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_L22_in_a_program_that_ignores_the_ends_of_its_children(method: str) -> None:
+    """Nobody tells it how they ended; all else is the same."""
+    text = f"""
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def die(): os._exit(3)
+with ProcessExecutor(1, start_method={method!r}, grace=0.1) as ex:
+    print(ex.submit(die).exception(10).exitcode)
+    print(type(ex.with_options(time_limit=0.1).submit(time.sleep, 9).exception(10)).__name__)
+    print(ex.submit(abs, -3).result(10))
+"""
+    known = "None" if method == "spawn" else "3"
+    assert run(text) == (0, f"{known}\nTimeLimitError\n3\n", "")
 
 
 def test_L25_the_server_goes_with_its_executor() -> None:
