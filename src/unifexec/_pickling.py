@@ -225,20 +225,20 @@ def dump_error(error: BaseException, note: str) -> bytes:
     """
     text = _as_text(error)
     try:
-        tree: Any = _dump_tree(error, set())
+        family: Any = _dump_family(error)
     except REFUSAL:
-        tree = None
+        family = None
     described = f"{type(error).__module__}.{type(error).__qualname__}: {_safe(str, error)}"
-    return pickle.dumps((tree, described, text, note), PROTOCOL)
+    return pickle.dumps((family, described, text, note), PROTOCOL)
 
 
 def load_error(data: bytes | memoryview, cannot: Callable[[str], BaseException]) -> BaseException:
     """The exception as the task raised it, or ``cannot(description)``."""
-    tree, described, text, note = pickle.loads(data)
+    family, described, text, note = pickle.loads(data)
     error = None
-    if tree is not None:
+    if family is not None:
         try:
-            error = _load_tree(tree)
+            error = _load_family(family)
         except BaseException as why:
             described += f" (it cannot be rebuilt here: {shown(why)})"
     if error is None:
@@ -264,19 +264,31 @@ def _hang_below(error: BaseException, last: BaseException) -> None:
         last.__suppress_context__ = False
 
 
-def _dump_tree(error: BaseException, above: set[int]) -> Any:
-    """(itself, members of a group, cause, context, suppressed), all the way down."""
-    above = above | {id(error)}
+def _dump_family(error: BaseException) -> list[Any]:
+    """An exception and all that it leads to, each once, in no depth that could be too deep.
 
-    def linked(other: BaseException | None) -> Any:
-        return None if other is None or id(other) in above else _dump_tree(other, above)
+    Of each: itself, and by their numbers the members of a group, cause and context; then
+    whether the context is suppressed.
+    """
+    family, numbers = [error], {id(error): 0}
 
-    members = None
-    if isinstance(error, BaseExceptionGroup):
-        members = [_dump_tree(member, above) for member in error.exceptions]
-    context = None if error.__context__ is error.__cause__ else error.__context__
-    itself = _dump_one(error) if members is None else _dump_group(error)
-    return itself, members, linked(error.__cause__), linked(context), error.__suppress_context__
+    def number_of(other: BaseException | None) -> int | None:
+        if other is None:
+            return None
+        if id(other) not in numbers:
+            numbers[id(other)] = len(family)
+            family.append(other)
+        return numbers[id(other)]
+
+    dumped = []
+    for one in family:  # it grows on the way
+        members = None
+        if isinstance(one, BaseExceptionGroup):
+            members = [number_of(member) for member in one.exceptions]
+        itself = _dump_one(one) if members is None else _dump_group(one)
+        links = number_of(one.__cause__), number_of(one.__context__)
+        dumped.append((itself, members, *links, one.__suppress_context__))
+    return dumped
 
 
 def _dump_group(error: Any) -> bytes:
@@ -311,23 +323,35 @@ def _rebuild(kind: type[BaseException], args: tuple[Any, ...], attributes: Any) 
     return error
 
 
-def _load_tree(tree: Any) -> BaseException:
-    itself, members, cause, context, suppressed = tree
-    loaded = pickle.loads(itself)
+def _load_family(family: list[Any]) -> BaseException:
+    """What was dumped: first each by itself, a group after its members; then their links."""
+    loaded: dict[int, BaseException] = {}
+
+    def load(number: int) -> BaseException:
+        if number not in loaded:
+            itself, members, *_ = family[number]
+            inside = None if members is None else [load(member) for member in members]
+            loaded[number] = _load_one(itself, inside)
+        return loaded[number]
+
+    for number, (_, _, cause, context, suppressed) in enumerate(family):
+        error = load(number)
+        error.__cause__ = None if cause is None else load(cause)
+        error.__context__ = None if context is None else load(context)
+        error.__suppress_context__ = suppressed
+    return loaded[0]
+
+
+def _load_one(itself: bytes, members: list[BaseException] | None) -> BaseException:
+    parts = pickle.loads(itself)
     error: BaseException
     if members is not None:
-        kind, message, attributes = loaded
-        inside = [_load_tree(member) for member in members]
-        error = _rebuild(kind, (message, inside), attributes)
-    elif isinstance(loaded, tuple):
-        error = loaded[0](*loaded[1])
+        kind, message, attributes = parts
+        error = _rebuild(kind, (message, members), attributes)
+    elif isinstance(parts, tuple):
+        error = parts[0](*parts[1])
     else:
-        error = loaded
-    if context is not None:
-        error.__context__ = _load_tree(context)
-    if cause is not None:
-        error.__cause__ = _load_tree(cause)
-    error.__suppress_context__ = suppressed
+        error = parts
     return error
 
 

@@ -436,6 +436,25 @@ def raise_long_chain(length: int) -> None:
     raise error
 
 
+def raise_braided(length: int) -> None:
+    """Raise an exception whose cause is also that of its context, and so on."""
+    error = ValueError("the first")
+    for number in range(length):
+        beside, last = KeyError(number), ValueError(number)
+        last.__cause__ = beside.__cause__ = error
+        last.__context__ = beside
+        error = last
+    raise error
+
+
+def raise_in_a_circle() -> None:
+    """Raise a group whose member was raised because of it."""
+    member = ValueError("inside")
+    group = ExceptionGroup("outside", [member])
+    member.__context__ = group
+    raise group
+
+
 def nested_list(depth: int) -> list[Any]:
     """Lists in lists, so deep."""
     value: list[Any] = []

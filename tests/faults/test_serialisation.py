@@ -224,16 +224,34 @@ def test_L12_exception_that_cannot_be_described(
     assert error.args == ("silent",)
 
 
-def test_L11_a_long_chain_of_causes(executor: ProcessExecutor) -> None:
-    """It arrives whole; one that is too long to travel leaves its text, and its worker alive."""
-    error: BaseException | None = executor.submit(jobs.raise_long_chain, 50).exception(20)
+@pytest.mark.parametrize("length", [50, 3000])
+def test_L11_a_long_chain_of_causes(executor: ProcessExecutor, length: int) -> None:
+    """It arrives whole, however long it is."""
+    error: BaseException | None = executor.submit(jobs.raise_long_chain, length).exception(20)
     chain = []
     while isinstance(error, ValueError):
         chain.append(str(error))
         error = error.__cause__
-    assert chain == [*map(str, reversed(range(50))), "the first"]
-    with pytest.raises(RemoteError, match="ValueError: 2999"):
-        executor.submit(jobs.raise_long_chain, 3000).result(20)
+    assert chain == [*map(str, reversed(range(length))), "the first"]
+
+
+def test_L11_exceptions_that_lead_to_the_same(executor: ProcessExecutor) -> None:
+    """What several have as cause and context arrives once, and is the same for all of them."""
+    error: BaseException | None = executor.submit(jobs.raise_braided, 40).exception(20)
+    depth = 0
+    while isinstance(error, ValueError) and isinstance(error.__cause__, ValueError):
+        assert isinstance(error.__context__, KeyError)
+        assert error.__cause__ is error.__context__.__cause__
+        error, depth = error.__cause__, depth + 1
+    assert depth == 40
+
+
+def test_L11_a_circle_of_contexts(executor: ProcessExecutor) -> None:
+    """An exception that leads to itself arrives as it is."""
+    error = executor.submit(jobs.raise_in_a_circle).exception(20)
+    assert isinstance(error, ExceptionGroup)
+    (member,) = error.exceptions
+    assert member.__context__ is error
 
 
 def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) -> None:

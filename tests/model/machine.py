@@ -276,7 +276,9 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def given_up(self) -> int:
         """Those that go on out of our sight, and those of which the core does not know yet."""
-        return len(self.dispatch.abandoned) + sum(event == "discarded" for event, _ in self.mail)
+        told = [args[0] for event, args in self.mail if event == "discarded"]
+        unheard = [number for number in told if number in self.dispatch.runs]  # not old news
+        return len(self.dispatch.abandoned) + len(unheard)
 
     def do_stop(self, worker: Any) -> None:
         assert not worker.runs, "told to leave over its work"
