@@ -93,9 +93,9 @@ def _dump(kind: str, content: Any) -> bytes:
         return pickle.dumps((kind, content))
 
 
-def follow(settings: bytes) -> None:
-    """Want here what the parent wants."""
-    level, disabled, named, filters = pickle.loads(settings)
+def follow_levels(settings: bytes) -> None:
+    """Want here the log records that the parent wants."""
+    level, disabled, named, _ = pickle.loads(settings)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and name not in named:
             logger.setLevel(logging.NOTSET)
@@ -103,9 +103,19 @@ def follow(settings: bytes) -> None:
     logging.disable(disabled)
     for name, its_level in named.items():
         logging.getLogger(name).setLevel(its_level)
-    warnings.resetwarnings()
-    known = [entry for data in filters if (entry := _loaded(data)) is not None]
-    warnings.filters[:] = known  # type: ignore[index]  # a list, whatever its type says
+
+
+_followed: list[bytes] = []  # the filters that the parent had when it last changed some
+
+
+def follow_filters(settings: bytes) -> None:
+    """Want here the warnings that the parent wants. Between tasks: each may have its own."""
+    *_, filters = pickle.loads(settings)
+    if filters != _followed:
+        _followed[:] = filters
+        warnings.resetwarnings()
+        known = [entry for data in filters if (entry := _loaded(data)) is not None]
+        warnings.filters[:] = known  # type: ignore[index]  # a list, whatever its type says
 
 
 def _loaded(data: bytes) -> Any:
@@ -119,7 +129,8 @@ def _loaded(data: bytes) -> Any:
 def speak_through(send: Callable[[bytes], object], settings: bytes) -> None:
     """Send records and warnings of this process from now on; not of those that tasks fork."""
     logging.root.handlers[:] = [Sender(send)]
-    follow(settings)
+    follow_levels(settings)
+    follow_filters(settings)
     original = warnings.showwarning
 
     def speak_for_ourselves() -> None:

@@ -120,6 +120,7 @@ class Worker:
         self._bunch: Bunch | None = None  # that is running
         self._bunches: dict[int, Bunch] = {}
         self._interruptible = False
+        self._new_settings: bytes | None = None  # of logging and warnings (`_voices`)
         self._target: tuple[int, int] | None = None
         self._loop: Any = None
         self._job: Any = None
@@ -342,9 +343,17 @@ class Worker:
         speak_through(lambda data: self._send(SAID, 0, 0, data), settings)
 
     def _listen(self, settings: bytes) -> None:
-        from unifexec._voices import follow
+        """The parent wants to hear other things; what a running task set for itself stays."""
+        from unifexec._voices import follow_levels
 
-        follow(settings)
+        follow_levels(settings)
+        self._new_settings = settings
+
+    def _follow(self, settings: bytes) -> None:
+        from unifexec._voices import follow_filters
+
+        self._new_settings = None
+        follow_filters(settings)
 
     def run(self) -> None:
         """Run items until told to stop."""
@@ -356,6 +365,8 @@ class Worker:
                 continue  # it was withdrawn
             if item is None:
                 break
+            if (settings := self._new_settings) is not None:
+                self._follow(settings)
             if type(item) is tuple:
                 self._run_item(*item)
             else:

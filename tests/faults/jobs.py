@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -706,3 +707,40 @@ def log_at_every_tick(seconds: float) -> None:
 def squared_text(number: int) -> str:
     """A value that takes a moment to be made."""
     return str(number * number) * 10
+
+
+def catch_warnings_for(seconds: float) -> int:
+    """Warn and catch it, all the time; how many were not caught."""
+    until, missed = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            time.sleep(0.02)
+            warnings.warn("here", UserWarning, stacklevel=1)
+            missed += len(caught) != 1
+    return missed
+
+
+def is_ignored(category: type[Warning]) -> bool:
+    """Whether warnings of this kind are not wanted here."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.warn("here", category, stacklevel=1)
+    return not caught
+
+
+class OddName:
+    """A callable with a name that is none, and that no worker can read."""
+
+    def __init__(self) -> None:
+        self.__qualname__ = RebuildFails()
+
+    def __call__(self, x: int) -> int:
+        return x * x
+
+    def __reduce__(self) -> Any:
+        return OddName, ()
+
+
+def home(executor: Any) -> Any:
+    """Bring it back."""
+    return executor

@@ -19,7 +19,7 @@ from unifexec import (
 )
 from unifexec.testing import tasks
 
-from . import nested
+from . import jobs, nested
 from .programs import is_running, wait_for
 
 if TYPE_CHECKING:
@@ -122,6 +122,22 @@ def test_L18_a_captured_executor_stays_in_the_worker(pool: Any) -> None:
     with pool(1) as captured, ProcessExecutor(1) as executor:
         worker = executor.submit(os.getpid).result(PATIENCE)
         assert executor.submit(map_pids, captured).result(PATIENCE) == {worker}
+
+
+@pools
+def test_L18_a_captured_executor_that_comes_home(pool: Any) -> None:
+    """It is the one that was sent, not one more."""
+    with pool(1) as captured, ProcessExecutor(1) as executor:
+        assert executor.submit(jobs.home, captured).result(PATIENCE) is captured
+
+
+def test_L18_captured_executors_are_let_go() -> None:
+    """A worker keeps a few for the next task, and no more threads than those have."""
+    with ProcessExecutor(1) as executor:
+        for _ in range(40):
+            with ThreadExecutor(1) as captured:
+                assert executor.submit(map_pids, captured).result(PATIENCE)
+        assert wait_for(lambda: executor.submit(threading.active_count).result(PATIENCE) < 40)
 
 
 def map_pids(executor: Any) -> set[int]:

@@ -254,6 +254,13 @@ def test_L11_a_circle_of_contexts(executor: ProcessExecutor) -> None:
     assert member.__context__ is error
 
 
+def test_L12_a_callable_with_a_name_that_is_none(executor: ProcessExecutor) -> None:
+    """It runs, under the name of its class."""
+    task = executor.submit(jobs.OddName(), 3)
+    assert (task.result(20), task.name) == (9, "OddName")
+    assert list(executor.map(jobs.OddName(), [4])) == [16]
+
+
 def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) -> None:
     """An exception with an unpicklable argument becomes a `RemoteError` with its text."""
     error = executor.submit(jobs.raise_with_lock).exception(20)

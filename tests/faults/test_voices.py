@@ -102,6 +102,22 @@ def test_L26_filters_of_warnings_follow_the_parent() -> None:
     assert seen == []
 
 
+def test_L26_what_a_task_catches_stays_caught() -> None:
+    """Also if the parent wants to hear other things meanwhile, which count from the next task."""
+    with ProcessExecutor(2) as executor:
+        list(executor.map(jobs.square, range(2), chunksize=1))
+        with warnings.catch_warnings():
+            task = executor.submit(jobs.catch_warnings_for, 1.0)
+            assert wait_for(task.running)
+            warnings.simplefilter("ignore", ResourceWarning)
+            logging.getLogger("some.module").setLevel(logging.ERROR)
+            while not task.done():
+                executor.submit(jobs.square, 2).result(20)
+            assert task.result(20) == 0
+            assert executor.submit(jobs.is_ignored, ResourceWarning).result(20)
+            logging.getLogger("some.module").setLevel(logging.NOTSET)
+
+
 def test_L26_warnings_reach_the_parent() -> None:
     """They are shown by the parent, which may record or filter them, with task name and pid."""
     with warnings.catch_warnings(record=True) as seen:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from importlib import import_module
+from weakref import WeakValueDictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,21 +60,24 @@ def create_executor(kind: str, **options: Any) -> Any:
     return getattr(import_module(f"unifexec._backends.{module}"), name)(**options)
 
 
-_inherited: dict[object, Any] = {}
+_stand_ins: WeakValueDictionary[object, Any] = WeakValueDictionary()
+_kept: deque[Any] = deque(maxlen=16)  # stand-ins that live on between tasks
 
 
 def inherited(key: object, kind: str, max_workers: int) -> Any:
     """The executor that stands, in another process, for one that was captured there (L18).
 
-    One per process and original, however often it travels; back home it is the original. A
-    process executor becomes threads on the one place of its worker, so that nested use never
-    multiplies processes.
+    One per process and original, however often it travels; back home it is the original, also
+    when a task brings it. A process executor becomes threads on the one place of its worker, so
+    that nested use never multiplies processes.
     """
     from unifexec._backends.local import originals
 
-    executor = originals.get(key) or _inherited.get(key)
+    executor = originals.get(key) or _stand_ins.get(key)
     if executor is None:
-        executor = _inherited.setdefault(key, _stand_in(kind, max_workers))
+        executor = _stand_ins.setdefault(key, _stand_in(kind, max_workers))
+        executor._key = key
+        _kept.append(executor)
     return executor
 
 

@@ -50,8 +50,10 @@ def is_reference(fn: Any) -> bool:
     """Whether a function travels as its name, which a worker can import: always the same bytes."""
     if not isinstance(fn, (FunctionType, BuiltinFunctionType)) or fn.__module__ == "__main__":
         return False
-    module = sys.modules.get(fn.__module__)
-    return getattr(module, fn.__qualname__, None) is fn
+    try:
+        return getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is fn
+    except Exception:  # a module of its own mind, or a name that is none
+        return False
 
 
 def _is_set(variable: Any) -> bool:

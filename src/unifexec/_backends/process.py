@@ -461,7 +461,9 @@ class ProcessRoom(Room):
             more = child.receive()
             self._read_messages(child)
         except Exception:
-            logger().exception("unifexec: worker process %d cannot be heard: it is ended", child.pid)
+            logger().exception(
+                "unifexec: worker process %d cannot be heard: it is ended", child.pid
+            )
             child.kill()
             return False
         return more

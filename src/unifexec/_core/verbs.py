@@ -87,7 +87,9 @@ class Verbs(_Typed):
             room, options = self._room, self._options
             if room.refuses:
                 room.check_open()
-            name = options.name or getattr(fn, "__qualname__", None) or name_of(fn)
+            name = options.name or getattr(fn, "__qualname__", None)
+            if type(name) is not str:
+                name = name_of(fn)
             task = Task(room, name, options.abort)
             try:
                 work, context, item = room.pack(fn, options, args, kwargs)
@@ -219,7 +221,8 @@ def name_of(fn: Any) -> str:
     """What to call the tasks of a function."""
     while isinstance(fn, partial):
         fn = fn.func
-    return getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    name = getattr(fn, "__qualname__", None)
+    return name if type(name) is str and name else type(fn).__qualname__
 
 
 def _check_iterables(iterables: tuple[Any, ...]) -> None:
