@@ -111,7 +111,10 @@ class Child:
         self.inbox = Inbox(self.hand)
         self.sentinel: int | None = None
         lifeline, self._lifeline = os.pipe()
-        with _nameless_file(_bunches.SCRATCH_SIZE) as file:
+        with _nameless_file() as file:
+            # Space that is only promised ends who touches it, once the disk is full.
+            file.write(bytes(_bunches.SCRATCH_SIZE))
+            file.flush()
             self._mark = mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE)
             with theirs, their_hand:
                 fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
@@ -278,22 +281,11 @@ class Child:
                 pass
 
 
-def _nameless_file(size: int) -> IO[bytes]:
-    """A file that processes share as memory, of zeros that really are there.
-
-    Space that is only promised ends the process that touches it, once the disk is full.
-    """
+def _nameless_file() -> IO[bytes]:
+    """A file for memory that processes share."""
     if hasattr(os, "memfd_create"):
-        file = os.fdopen(os.memfd_create("unifexec", os.MFD_CLOEXEC), "r+b")
-    else:
-        file = tempfile.TemporaryFile()
-    try:
-        file.write(bytes(size))
-        file.flush()
-    except BaseException:
-        file.close()
-        raise
-    return file
+        return os.fdopen(os.memfd_create("unifexec", os.MFD_CLOEXEC), "r+b")
+    return tempfile.TemporaryFile()
 
 
 def _sentinel(pid: int) -> int | None:

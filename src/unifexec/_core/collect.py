@@ -153,10 +153,7 @@ class MapRun(_wait.Watched):
             self._pull(self._window() - (self._pulled - self._yielded()), prompt)
             self._submit(len(self._waiting) if self.home.eager else demand)
         finally:
-            self.puller = 0
-            self._turn.release()
-        self._maybe_end()
-        self.tell()  # another consumer may be waiting for us to pull
+            self._give_turn()
 
     def finish(self) -> None:
         """For a waiting close: pull on, though nobody yields; the results stay readable.
@@ -174,9 +171,14 @@ class MapRun(_wait.Watched):
             self._pull(self._window() - (self._pulled - self._settled), prompt=False)
             self._submit(len(self._waiting))
         finally:
-            self.puller = 0
-            self._turn.release()
+            self._give_turn()
+
+    def _give_turn(self) -> None:
+        """Pulled, or interrupted at it: another consumer, or a close, may wait for us to."""
+        self.puller = 0
+        self._turn.release()
         self._maybe_end()
+        self.tell()
 
     def finishable(self) -> bool:
         """For a waiting close: whether `finish` would get on, or is over."""
@@ -242,7 +244,9 @@ class MapRun(_wait.Watched):
         """From containers: nobody notices that many are taken before the first is sent."""
         try:
             self._pulling.extend(islice(self._inputs, count))
-        except Exception as fault:  # L9: after the results before it
+        except KeyboardInterrupt:  # Ctrl-C is for whoever pulls, and at once
+            raise
+        except BaseException as fault:  # L9: after the results before it
             self._end_of_inputs(fault)
         else:
             if len(self._pulling) < count:
@@ -257,7 +261,9 @@ class MapRun(_wait.Watched):
         while count > 0:
             try:
                 args = next(self._inputs, _NOTHING)
-            except Exception as fault:  # L9
+            except KeyboardInterrupt:
+                raise
+            except BaseException as fault:  # L9
                 self._end_of_inputs(fault)
                 return
             if args is _NOTHING:
