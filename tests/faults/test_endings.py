@@ -664,3 +664,38 @@ def test_L19_what_a_serial_initializer_sets_is_its_own() -> None:
         assert executor.submit(variable.get).result() == "default"
         assert executor.submit(variable.get).result() == "default"
     assert variable.get() == "default"
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_a_close_goes_on_where_another_was_interrupted(kind: str) -> None:
+    """While that one pulled the inputs of a map, for which both wait."""
+    main, pulling, go_on = threading.current_thread(), threading.Event(), threading.Event()
+
+    def inputs() -> Iterator[int]:
+        while threading.current_thread() is main:  # as many as the window takes
+            yield 1
+        pulling.set()
+        go_on.wait(10)
+        raise KeyboardInterrupt
+
+    def close(ended: list[type[BaseException] | None]) -> None:
+        try:
+            executor.shutdown()
+        except KeyboardInterrupt as error:
+            ended.append(type(error))
+        else:
+            ended.append(None)
+
+    executor = create_executor(kind, max_workers=1)
+    results = executor.map(jobs.square, inputs())
+    ended: list[type[BaseException] | None] = []
+    first, second = [threading.Thread(target=close, args=(ended,)) for _ in range(2)]
+    first.start()
+    assert pulling.wait(10)
+    second.start()
+    assert wait_for(lambda: results._run is not None and len(results._run._watchers) == 1)
+    go_on.set()
+    for closer in (first, second):
+        closer.join(10)
+        assert not closer.is_alive()
+    assert ended == [KeyboardInterrupt, None]

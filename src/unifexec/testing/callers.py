@@ -60,7 +60,7 @@ class Looping:
                 with anyio.fail_after(PATIENCE):
                     async for item in results:
                         seen.append(item)
-            except Exception as error:
+            except (Exception, SystemExit, GeneratorExit) as error:  # not the loop's own
                 return seen, error
             return seen, None
 

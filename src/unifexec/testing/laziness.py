@@ -162,6 +162,19 @@ class Laziness(Suite):
         assert isinstance(error, OSError)
         assert "the input broke" in str(error)
 
+    def test_L09_an_iterable_that_exits(self, ex: Any, caller: Any) -> None:
+        """What is no ``Exception`` comes in its place as well, and not before."""
+        for fault in (SystemExit, GeneratorExit):
+
+            def inputs(fault: Any = fault) -> Iterator[int]:
+                yield 1
+                yield 2
+                raise fault("no more")
+
+            seen, error = caller.items_until_error(ex.map(tasks.double, inputs()))
+            assert seen == [2, 4]
+            assert type(error) is fault
+
     def test_L10_batches_do_not_move_an_error(self, ex: Any, caller: Any) -> None:
         """The failing item is where it is, whatever travelled with it."""
         for chunksize in (1, 3, 100):
