@@ -13,7 +13,7 @@ from threading import Thread
 import anyio
 
 from unifexec._running import Interrupted, current, presentable
-from unifexec._wait import LoopEvent
+from unifexec._wait import LoopEvent, running_trio
 from unifexec.errors import TaskCancelledError
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class Job:
 
     def failed(self, error: BaseException) -> None:
         """Whatever it raised, no loop of ours dies of it (L13)."""
-        self.ended(False, presentable(error))
+        self.ended(False, presentable(error, __file__))
 
     def cancelled(self, stray: BaseException) -> None:
         """It ended by its loop's cancellation: by ours, or by one that is not."""
@@ -229,10 +229,7 @@ Jobs: TypeAlias = "AsyncioJobs | TrioJobs"
 
 def jobs_here() -> Jobs:
     """For the jobs of the running loop; to be entered by ``async with``."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return TrioJobs()
-    return AsyncioJobs()
+    return AsyncioJobs() if running_trio() is None else TrioJobs()
 
 
 class Errand(Job):
@@ -282,8 +279,8 @@ def run_lasting(backend: str, main: Callable[..., Any], *args: Any) -> None:
 
 def cancelled_by_others() -> tuple[type[BaseException], ...]:
     """What asyncio raises in a task that any other cancels; trio lets nobody do that."""
-    asyncio = sys.modules.get("asyncio")
-    return () if asyncio is None else (asyncio.CancelledError,)
+    error = getattr(sys.modules.get("asyncio"), "CancelledError", None)
+    return () if error is None else (error,)
 
 
 class Loop:
@@ -331,8 +328,11 @@ class Loop:
         """Start a job; from any thread."""
 
         def start(jobs: Jobs) -> None:
-            jobs.name_the_loop(context)
-            jobs.start(job, context)
+            try:
+                jobs.name_the_loop(context)
+                jobs.start(job, context)
+            except Exception as error:  # somebody waits for it, whatever is the matter
+                job.failed(error)
 
         self._request(start)
 
@@ -394,8 +394,6 @@ def _name_the_loop(context: Context, here: str) -> None:
     anyio notes that in a context variable, which travels with the caller's context: from a
     trio program to a loop of asyncio, say.
     """
-    sniffio = sys.modules.get("sniffio")
-    if sniffio is not None:
-        named = sniffio.current_async_library_cvar
-        if context.get(named, here) != here:
-            context.run(named.set, here)
+    named = getattr(sys.modules.get("sniffio"), "current_async_library_cvar", None)
+    if named is not None and context.get(named, here) != here:
+        context.run(named.set, here)

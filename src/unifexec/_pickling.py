@@ -176,7 +176,7 @@ def find_context_variable(
         return getattr(import_module(module), attribute)
     main = sys.modules["__main__"].__dict__
     for value in list(main.values()):
-        if isinstance(value, ContextVar) and value.name == name:
+        if type(value) is ContextVar and value.name == name:
             return value  # back home
     return _by_name.get(name) or _by_name.setdefault(name, _make_variable(name, default))
 
@@ -283,8 +283,9 @@ def _dump_family(error: BaseException) -> list[Any]:
     dumped = []
     for one in family:  # it grows on the way
         members = None
-        if isinstance(one, BaseExceptionGroup):
-            members = [number_of(member) for member in one.exceptions]
+        if issubclass(type(one), BaseExceptionGroup):
+            group: Any = one
+            members = [number_of(member) for member in group.exceptions]
         itself = _dump_one(one) if members is None else _dump_group(one)
         links = number_of(one.__cause__), number_of(one.__context__)
         dumped.append((itself, members, *links, one.__suppress_context__))

@@ -198,20 +198,21 @@ def is_awaitable(value: Any) -> bool:
 def presentable(error: BaseException, caller: str = __file__) -> BaseException:
     """An exception as the user shall see it: PEP 479 for all tasks (L13), our frames cut.
 
-    Those at the top of its traceback, of this file and of the ``caller``.
+    Those at the top of its traceback, of this file and of the ``caller``. Its own code, such
+    as a property ``__class__``, is not run.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_frame.f_code.co_filename in (caller, __file__):
         traceback = traceback.tb_next
     error = BaseException.with_traceback(error, traceback)  # not what its class makes of it
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+    cancelled_error = getattr(sys.modules.get("asyncio"), "CancelledError", None)
+    if cancelled_error is not None and issubclass(type(error), cancelled_error):
         from unifexec.errors import TaskCancelledError
 
         cancelled = TaskCancelledError("the task was cancelled by an event loop of its own")
         cancelled.__cause__ = error
         return cancelled
-    if isinstance(error, (StopIteration, StopAsyncIteration)):
+    if issubclass(type(error), (StopIteration, StopAsyncIteration)):
         wrapper = RuntimeError(f"the task raised {type(error).__name__}")
         wrapper.__cause__ = error
         return wrapper

@@ -60,6 +60,7 @@ class Watched:
 
 
 SIGNAL_SECONDS = 0.25  # see `_slice`
+MOST_SECONDS = 86400.0  # see `at_once`
 
 _forks = 0  # how often this process came about by a fork of one that had imported us
 
@@ -127,8 +128,13 @@ def _slice(left: float | None) -> float | None:
     Seen in 6 of 12 runs on 3.12.1.
     """
     if get_ident() != main_thread().ident:
-        return left
+        return None if left is None else at_once(left)
     return SIGNAL_SECONDS if left is None else min(left, SIGNAL_SECONDS)
+
+
+def at_once(seconds: float) -> float:
+    """How much of that a thread may sleep in one go: systems have limits, of 24 days and less."""
+    return min(seconds, MOST_SECONDS)
 
 
 def go_on() -> None:
@@ -367,14 +373,23 @@ def _running_loop() -> Any:
     return get_running_loop()
 
 
+def running_trio() -> Any:
+    """trio, if a loop of it runs in this thread, else None.
+
+    A module has not all of its attributes while another thread imports it: then none does.
+    """
+    trio = sys.modules.get("trio")
+    is_running = getattr(getattr(trio, "lowlevel", None), "in_trio_run", None)
+    return trio if is_running is not None and is_running() else None
+
+
 _here = local()  # the delivery of the loop that ran last on this thread
 
 
 def _delivery() -> Any:
     """That of the running loop."""
     known = getattr(_here, "delivery", None)
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if (trio := running_trio()) is not None:
         token = trio.lowlevel.current_trio_token()
         if getattr(known, "token", None) is not token:
             known = _here.delivery = TrioDelivery(trio, token)
@@ -436,8 +451,7 @@ def without_ctrl_c(fn: Callable[..., Any]) -> Callable[..., Any]:
     trio raises ``KeyboardInterrupt`` in whatever task runs; protected code is spared, and
     the program's main task gets it. (asyncio cancels the main task anyway.)
     """
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if (trio := running_trio()) is not None:
         protected: Callable[..., Any] = trio.lowlevel.enable_ki_protection(fn)
         return protected
     return fn

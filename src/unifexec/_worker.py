@@ -375,7 +375,7 @@ class Worker:
         if self._finalizer is not None:
             try:
                 self._finalizer()
-            except Exception:
+            except BaseException:
                 import logging
 
                 logging.getLogger("unifexec").exception("the finalizer raised")
@@ -412,7 +412,7 @@ class Worker:
     ) -> tuple[int, float, Any]:
         work = call[0]
         succeeded, value, seconds = self._call(index, call, seat)
-        if isinstance(value, Interrupted):
+        if type(value) is Interrupted:
             return INTERRUPTED, seconds, b""
         if not succeeded:
             return ERROR, seconds, _pickling.dump_error(value, note_of(work, index))
@@ -598,11 +598,11 @@ class Worker:
         seconds = bunch.seconds_of_last()
         self._send_values(bunch)
         self._begin(bunch)
-        if isinstance(error, NoRoomError):
+        if type(error) is NoRoomError:
             status, data = VALUE, self._by_itself(error.value)  # for the next there is room
-        elif isinstance(error, UnsendableError):
+        elif type(error) is UnsendableError:
             status, data = UNSENDABLE, str(error).encode("utf-8", "replace")
-        elif isinstance(error, Interrupted):
+        elif type(error) is Interrupted:
             status, data = INTERRUPTED, b""
         else:
             error = presentable(error, __file__)

@@ -203,11 +203,12 @@ class AsyncRoom(Room):
         run_lasting(self.setup.async_backend, self.live)
 
     def claim_loop(self) -> bool:
-        """Whether the caller's loop may be ours; False if we have one."""
-        self._bound = self._role_taken.acquire(False)
-        if self._bound:
-            self._loop_ident = threading.get_ident()
-        return self._bound
+        """Whether the caller's loop may be ours; False if we have one, or it is already."""
+        if not self._role_taken.acquire(False):
+            return False
+        self._bound = True
+        self._loop_ident = threading.get_ident()
+        return True
 
     async def live(self) -> None:
         """Carry on until all is closed; shielded, since closing ends it and nothing else."""
@@ -320,7 +321,7 @@ class AsyncRoom(Room):
         lane, call.lane = call.lane, None
         if lane is not None and lane.thread in self._lane_threads:  # else it was given up
             self._idle_lanes.append(lane)
-        if isinstance(value, Unawaited):
+        if type(value) is Unawaited:  # asked so, nothing of a value's own runs
             call.go_on_with(value, seconds)
             self._starting.append(call)
         else:
@@ -368,11 +369,13 @@ class AsyncRoom(Room):
 
     def do_closed(self) -> None:
         """Nothing is left."""
-        if self._set_up_done or self.setup.initializer is None:
-            self.setup.finalize()
-        for lane in self._idle_lanes:
-            lane.end()
-        super().do_closed()
+        try:
+            if self._set_up_done or self.setup.initializer is None:
+                self.setup.finalize()
+        finally:
+            for lane in self._idle_lanes:
+                lane.end()
+            super().do_closed()
 
     def can_stop(self, task: Task[Any]) -> bool:
         """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
@@ -435,7 +438,7 @@ class AsyncExecutor(LocalExecutor):
             max_abandoned = 4 * workers
         check_count("max_abandoned", max_abandoned, least=0)
         limits = Limits(workers, grace=grace, max_abandoned=max_abandoned)
-        setup = Setup(initializer, initargs, finalizer, async_backend)
+        setup = Setup(initializer, initargs, finalizer, async_backend, awaits=True)
         super().__init__(AsyncRoom(limits, setup))
         self._binding: TaskGroup | None = None
 
@@ -456,10 +459,11 @@ class AsyncExecutor(LocalExecutor):
         traceback: TracebackType | None,
         /,
     ) -> None:
-        if self._binding is None or self._inherited():
+        if self._binding is None or self._room.inherited():
             await super().__aexit__(kind, error, traceback)
         else:
-            await without_ctrl_c(self._unbind)(self._binding, error)
+            binding, self._binding = self._binding, None
+            await without_ctrl_c(self._unbind)(binding, error)
 
     async def _unbind(self, binding: TaskGroup, error: BaseException | None) -> None:
         """Close, and give the loop back; Ctrl-C while we wait gives up what still runs."""

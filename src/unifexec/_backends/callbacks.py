@@ -61,6 +61,7 @@ class Callbacks:
                     call()
                 except BaseException:  # SystemExit, say: those behind it are to be run
                     logger().exception("unifexec: a callback raised")
+                del call  # while we wait for more, it would keep its task alive
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until all calls made so far have run; not for long, if one is slow."""

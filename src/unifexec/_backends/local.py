@@ -40,6 +40,7 @@ import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from contextvars import copy_context
+from functools import partial
 from itertools import count
 from time import monotonic
 from weakref import WeakSet, WeakValueDictionary
@@ -117,10 +118,21 @@ class Setup:
         initargs: tuple[Any, ...],
         finalizer: Callable[[], object] | None,
         async_backend: str,
+        *,
+        awaits: bool = False,
     ) -> None:
         for name, fn in (("initializer", initializer), ("finalizer", finalizer)):
-            if fn is not None and not callable(fn):
+            if fn is None:
+                continue
+            if not callable(fn):
                 raise TypeError(f"{name} must be callable or None, got {fn!r}")
+            from inspect import iscoroutinefunction  # few ask, and it is not light
+
+            if iscoroutinefunction(fn) and not (awaits and name == "initializer"):
+                raise TypeError(
+                    f"{name} must be a plain function, got {fn!r}: what an async def makes is "
+                    "awaited of an AsyncExecutor's initializer only"
+                )
         if not isinstance(initargs, (tuple, list)):
             raise TypeError(f"initargs must be a tuple, got {initargs!r}")
         check_choice("async_backend", async_backend, ("asyncio", "trio"))
@@ -141,7 +153,9 @@ class Setup:
         if self.finalizer is not None:
             try:
                 self.finalizer()
-            except (Exception, SystemExit):
+            except BaseException as error:
+                if is_ctrl_c(error):
+                    raise  # Ctrl-C, where it runs in the main thread
                 logger().exception("the finalizer %r raised", self.finalizer)
 
 
@@ -218,7 +232,7 @@ class Room(_wait.Watched):
         """
         if self._asleep:
             self.wake()
-        elif not self._carrying and not _ending and self.needs_carrier():
+        elif not self._carrying and not _exiting and self.needs_carrier():
             carrier = threading.Thread(target=self._become_carrier, name=self.name, daemon=True)
             carrier.start()
             self._coming = True
@@ -314,7 +328,7 @@ class Room(_wait.Watched):
         """
         deadline = self._deadline
         least = LEAST_SLEEP if self._decider else 0.0
-        return None if deadline is None else max(least, deadline - monotonic())
+        return None if deadline is None else _wait.at_once(max(least, deadline - monotonic()))
 
     # -- actions that are the same everywhere --
 
@@ -375,9 +389,13 @@ class Room(_wait.Watched):
         """Whether the backend can stop this running task."""
         return True
 
+    def inherited(self) -> bool:
+        """In a forked child: the workers are the parent's, and are left alone (L21)."""
+        return self._forks != _wait.forks()
+
     def check_alive(self) -> None:
         """Raise in a forked child: nothing of ours was inherited but memory (L21)."""
-        if self._forks != _wait.forks():
+        if self.inherited():
             raise ExecutorClosedError(
                 "this executor belongs to the parent process: make a new one after a fork"
             )
@@ -453,8 +471,14 @@ class Room(_wait.Watched):
         self.post(self.dispatch.source_ended, run)
 
     def map_dropped(self, run: MapRun) -> None:
-        """The `Results` of a map was dropped; called by a finaliser, so it only posts."""
-        self.post(self._drop_map, run)
+        """The `Results` of a map was dropped; called by a finaliser, so it only posts.
+
+        After a close nobody serves any more: then the thread of the callbacks logs what failed.
+        """
+        if self.closed:
+            self.call_back([run.forget])
+        else:
+            self.post(self._drop_map, run)
 
     def _drop_map(self, run: MapRun, now: float) -> None:
         if run.started:
@@ -503,6 +527,8 @@ class Room(_wait.Watched):
             elif not pull:
                 run.truncate()
         self.post(self.dispatch.close, cancel, abort)
+        if _exiting and not self.lives():
+            self.serve()  # nobody else does any more
 
     def wait_closed(self, timeout: float | None) -> None:
         """Block until nothing is left, pulling what live maps still ask for (L7, L8)."""
@@ -546,7 +572,8 @@ class Room(_wait.Watched):
         """Wait for our threads, which are ending; those given up are not waited for."""
         for thread in [*self.threads(), self._carrier]:
             if thread is not None and thread is not threading.current_thread():
-                thread.join(seconds_until(deadline))
+                left = seconds_until(deadline)
+                thread.join(None if left is None else _wait.at_once(left))
 
     def threads(self) -> list[threading.Thread]:
         """The backend's threads besides the carrier."""
@@ -618,7 +645,7 @@ class LocalExecutor(Verbs):
         traceback: TracebackType | None,
         /,
     ) -> None:
-        if self._inherited():
+        if self._room.inherited():
             return
         if error is not None:
             self._room.request_close(cancel=True, abort=True)
@@ -634,7 +661,7 @@ class LocalExecutor(Verbs):
         traceback: TracebackType | None,
         /,
     ) -> None:
-        if self._inherited():
+        if self._room.inherited():
             return
         if error is not None:
             self._room.request_close(cancel=True, abort=True)
@@ -643,13 +670,9 @@ class LocalExecutor(Verbs):
         with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
             await self.aclose()
 
-    def _inherited(self) -> bool:
-        """In a forked child the workers are the parent's: they are left alone (L21)."""
-        return self._room._forks != _wait.forks()
-
     def __del__(self) -> None:
         room = getattr(self, "_room", None)
-        if room is not None and not room.closing and not self._inherited():
+        if room is not None and not room.closing and not self._room.inherited():
             room.request_close()  # accepted tasks complete; the exit of the program waits
 
     def __repr__(self) -> str:
@@ -672,6 +695,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def is_ctrl_c(error: BaseException) -> bool:
+    """Whether an exception is that of Ctrl-C: raised between two instructions, or in native code.
+
+    A ``KeyboardInterrupt`` that a task raised itself comes from a ``raise`` statement: the
+    instruction at which its innermost frame stopped.
+    """
+    from dis import opname
+
+    if not issubclass(type(error), KeyboardInterrupt):
+        return False
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:  # in native code called by nobody's frame
+        return True
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
+
+
 def in_signal_handler() -> bool:
     """Whether a Python signal handler is running on this thread.
 
@@ -691,14 +733,21 @@ def in_signal_handler() -> bool:
 
 
 def _code_of(handler: Any) -> Any:
-    return getattr(getattr(handler, "__func__", handler), "__code__", None)
+    """The code of a function or method, of what a partial calls, or of an object's `__call__`."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    by_type = getattr(type(handler), "__call__", None)  # noqa: B004  (wanted is its code)
+    for function in (handler, by_type):
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        if code is not None:
+            return code
+    return None
 
 
 # -- the end of the program (L20) --
 
 _rooms: WeakSet[Room] = WeakSet()
-_ending = False  # the program ends: no carrier begins any more
-_exiting = False  # and what was accepted is done
+_exiting = False  # the program ends, and what was accepted is done: no carrier begins any more
 
 
 def _remember(room: Room) -> None:
@@ -713,22 +762,24 @@ def _remember(room: Room) -> None:
 
 def _close_all() -> None:
     """Complete what was accepted; after Ctrl-C, stop it instead."""
-    global _ending, _exiting
-    _ending = True
+    global _exiting
     ended_by = getattr(sys, "last_type", None)
     interrupted = ended_by is not None and issubclass(ended_by, KeyboardInterrupt)
-    rooms = [room for room in _rooms if room.lives() and room._forks == _wait.forks()]
-    try:
-        _finish(rooms, interrupted)
-    except KeyboardInterrupt:
-        _finish(rooms, True)
+    left: set[Room] = set()  # they did not close in time
+    while rooms := {room for room in _rooms if room.lives() and not room.inherited()} - left:
+        try:  # what is completed may make executors, and use them
+            _finish(rooms, interrupted)
+        except KeyboardInterrupt:
+            interrupted = True
+            _finish(rooms, interrupted)
+        left |= rooms
     _exiting = True
     for room in _rooms:
         room.refuses = True
     callbacks.flush()
 
 
-def _finish(rooms: list[Room], interrupted: bool) -> None:
+def _finish(rooms: set[Room], interrupted: bool) -> None:
     for room in rooms:
         room.request_close(cancel=interrupted, abort=interrupted)
     for room in rooms:

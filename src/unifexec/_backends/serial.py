@@ -21,6 +21,7 @@ from unifexec._backends.local import (
     Setup,
     arguments_of,
     checked_workers,
+    is_ctrl_c,
 )
 from unifexec._backends.packing import (
     pack_arguments,
@@ -33,7 +34,7 @@ from unifexec._backends.packing import (
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown
-from unifexec._wait import go_on
+from unifexec._wait import at_once, go_on
 from unifexec.errors import SerializationError
 from unifexec.share import collecting
 
@@ -252,7 +253,7 @@ class SerialRoom(Room):
             try:
                 copy_context().run(self.setup.initialize)
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt) and came_from_outside(error):
+                if is_ctrl_c(error):
                     raise  # Ctrl-C, as in a plain call: nothing was accepted yet
                 self.post(self.dispatch.init_failed, 0, error)
                 self._initialized = True
@@ -299,10 +300,10 @@ class SerialRoom(Room):
         )
         if stay.left:
             return
-        pressed = isinstance(value, KeyboardInterrupt) and came_from_outside(value)
+        pressed = not succeeded and is_ctrl_c(value)
         outcome: Any = Success(value) if succeeded else Failure(Interrupted() if pressed else value)
         outcome.seconds = seconds
-        if self._portable and not (pressed or isinstance(value, Interrupted)):
+        if self._portable and not (pressed or type(value) is Interrupted):
             _warn_if_changed(task.name, unpack_item(item, run.batch.unary), (args, kwargs))
             outcome = _there_and_back(task.name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
@@ -343,7 +344,7 @@ class SerialRoom(Room):
         """How long a caller that waits for a coroutine may sleep."""
         with self._deciding:
             deadline = self.dispatch.next_deadline()
-        return None if deadline is None else max(0.0, deadline - monotonic())
+        return None if deadline is None else at_once(max(0.0, deadline - monotonic()))
 
     def do_abort(self, run: Run) -> None:
         """Stop a coroutine, and those for which it blocks its loop; a plain function is told."""
@@ -419,23 +420,6 @@ def _there_and_back(name: str, outcome: Any) -> Any:
         text = _pickling.explain(f"the result of {name!r}", outcome.value, error)
         return Failure(SerializationError(text), seconds=outcome.seconds)
     return unpack_value(data, outcome.seconds)
-
-
-def came_from_outside(error: BaseException) -> bool:
-    """Whether an exception was raised between two instructions, or in native code.
-
-    One that the task raised itself comes from a ``raise`` statement: the instruction at
-    which its innermost frame stopped.
-    """
-    from dis import opname
-
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:  # in native code called by nobody's frame
-        return True
-    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
-    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
 
 
 class SerialExecutor(LocalExecutor):

@@ -73,7 +73,7 @@ class TaskCalls:
         began = before = perf_counter()
         for item in trip.todo:
             member = members[len(done)]
-            fn, context = member.work, member.context
+            fn, context, member.context = member.work, member.context, None
             try:
                 if member.aborted:
                     raise Interrupted
@@ -114,14 +114,15 @@ class Calls:
         self._fresh = context.copy
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
-        self._call = self._unary if run.batch.unary else self._nary
+        self._is_unary = run.batch.unary
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
         done, start = self._trip.done, monotonic()
         before = len(done)
         try:
-            self._call(islice(self._trip.todo, self._count))
+            items = islice(self._trip.todo, self._count)
+            self._unary(items) if self._is_unary else self._nary(items)
         except BaseException as error:
             self._fail(error)
             return True
@@ -140,6 +141,7 @@ class Calls:
             if type(value) is not known:
                 value, known = self._value(value, known, own)
             done(value)
+            value = own = None  # nor are they kept while the next one runs
         self._known = known
 
     def _nary(self, items: Iterator[Any]) -> None:
@@ -151,6 +153,7 @@ class Calls:
             if type(value) is not known:
                 value, known = self._value(value, known, own)
             done(value)
+            value = own = None  # nor are they kept while the next one runs
         self._known = known
 
     def _value(self, value: Any, known: type, context: Any) -> tuple[Any, type]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 from itertools import count, islice
+from threading import local
 from time import monotonic
 
 from unifexec import _wait
@@ -28,6 +29,7 @@ from unifexec._core.dispatch import Batch
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import Task, cancelled_error, logger
 from unifexec.errors import (
+    DeadlockError,
     ExecutorClosedError,
     SerializationError,
     TaskCancelledError,
@@ -198,6 +200,14 @@ class MapRun(_wait.Watched):
             and self._pulled - self._yielded() < self._window()
             and not self._turn.locked()
         )
+
+    def check_pulling(self) -> None:
+        """Raise if this thread is pulling the input that it would wait for."""
+        if self.puller == get_ident() and self._settled >= self._submitted:
+            raise DeadlockError(
+                f"the inputs of the map of {self.name!r} wait for its results, and nothing of it "
+                "runs: yield more inputs first"
+            )
 
     def _yielded(self) -> int:
         """Items that were yielded; at most, for `_put` is written last and read first."""
@@ -445,7 +455,7 @@ class MapRun(_wait.Watched):
 
 def was_cancelled(outcome: Any) -> bool:
     """Whether an outcome only says that the task was stopped."""
-    return isinstance(outcome, Failure) and isinstance(outcome.error, TaskCancelledError)
+    return isinstance(outcome, Failure) and issubclass(type(outcome.error), TaskCancelledError)
 
 
 class Results(Generic[R]):
@@ -492,6 +502,7 @@ class Results(Generic[R]):
                 continue
             run.home.check_alive()
             run.home.check_blocking()
+            run.check_pulling()
             if not _wait.block(run, run.worth_a_look, self._left()):
                 self._time_out(run)
         raise StopIteration
@@ -535,12 +546,13 @@ class Results(Generic[R]):
             return
         self._run = None
         try:
-            if failure is None:
-                raise run.take_fault() or end
-            if run.truncated and was_cancelled(failure):
-                raise run.take_fault() or failure.error
-            raise failure.unwrap()
+            if failure is None or (run.truncated and was_cancelled(failure)):
+                fault = run.take_fault()
+                if fault is not None:  # which may be false as a value
+                    raise fault
+            raise end if failure is None else failure.unwrap()
         finally:
+            fault = None
             del self, run, failure  # the traceback holds this frame
 
     def _left(self) -> float | None:
@@ -583,6 +595,17 @@ class Results(Generic[R]):
             run.home.map_dropped(run)  # only posts: a finaliser runs in the middle of anything
 
 
+class _Here(local):
+    """Of this thread: gathers that are to be settled, and whether that is going on."""
+
+    def __init__(self) -> None:
+        self.finished: deque[GatherTask[Any]] = deque()
+        self.finishing: bool = False
+
+
+_here = _Here()
+
+
 class GatherTask(Task[R]):
     """The task of several tasks' results; it settles when all of them have."""
 
@@ -593,7 +616,7 @@ class GatherTask(Task[R]):
         self._errors = errors
         self._settled_tasks = count(1)  # its `next` is atomic: one thread sees the last
         self._failed: list[int] = []  # in order of time
-        self._cancelling = False
+        self._cancelling: list[Task[Any]] = []  # those that `cancel` found not done
         for index, task in enumerate(tasks):
             task.watch(lambda index=index: self._one_settled(index))  # type: ignore[misc]
         if not tasks:
@@ -609,12 +632,28 @@ class GatherTask(Task[R]):
             self._finish()
 
     def _finish(self) -> None:
+        """All of its tasks have settled. Of gathers of gathers, one after the other.
+
+        Each inside the one before it would be too deep for a long chain. If something
+        interrupts us, whoever comes next finishes the rest.
+        """
+        _here.finished.append(self)
+        if _here.finishing:
+            return
+        _here.finishing = True
+        try:
+            while _here.finished:
+                _here.finished.popleft()._settle()
+        finally:
+            _here.finishing = False
+
+    def _settle(self) -> None:
         outcomes = [task.outcome().at(i, task.name) for i, task in enumerate(self._tasks)]
         seconds = max((outcome.seconds for outcome in outcomes), default=0.0)
         self.settle(self._joined(outcomes, seconds))
 
     def _joined(self, outcomes: list[Any], seconds: float) -> Any:
-        if self._cancelling and all(map(was_cancelled, outcomes)):
+        if self._cancelling and all(task.cancelled() for task in self._cancelling):
             self._cancel_won = True
             return Failure(cancelled_error(self.name), name=self.name, seconds=seconds)
         if self._errors == "return":
@@ -630,11 +669,16 @@ class GatherTask(Task[R]):
 
     def cancel(self) -> bool:
         """Cancel all tasks that are not done, if none of them has started."""
+        if self._cancel_won:
+            return True
         pending = [task for task in self._tasks if not task.done()]
         if not pending or any(task.running() for task in pending):
             return False
-        self._cancelling = True
-        return all([task.cancel() for task in pending])
+        self._cancelling = pending
+        if not all([task.cancel() for task in pending]):
+            return False  # one of them started meanwhile
+        self._cancel_won = True
+        return True
 
     def running(self) -> bool:
         """Whether one of the tasks has started, and not all are done."""
@@ -646,6 +690,14 @@ class GatherTask(Task[R]):
 
     def check_blocking(self) -> None:
         """Raise if blocking this thread could never end."""
-        for task in self._tasks:
-            if not task.done():
+        known: set[Task[Any]] = set()
+        tasks: list[Task[Any]] = [self]
+        while tasks:  # gathers of gathers may be too deep to ask each other
+            task = tasks.pop()
+            if task in known or task.done():
+                continue
+            known.add(task)
+            if isinstance(task, GatherTask):
+                tasks += task._tasks
+            else:
                 task.check_blocking()

@@ -818,7 +818,7 @@ class Dispatch:
         limit = run.batch.options.time_limit
         if limit is not None and outcome.seconds > limit:
             return Failure(_limit_error(run, limit), seconds=outcome.seconds)
-        if isinstance(outcome, Failure) and isinstance(outcome.error, Interrupted):
+        if isinstance(outcome, Failure) and type(outcome.error) is Interrupted:
             return Failure(_stopped_error(run), seconds=outcome.seconds)
         return outcome
 

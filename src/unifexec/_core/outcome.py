@@ -15,7 +15,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Generic, NoReturn, TypeVar
+    from typing import Any, Generic, NoReturn, TypeVar
 
     R_co = TypeVar("R_co", covariant=True)
 else:  # `typing` costs more than all of this package: nothing here needs it at run time
@@ -111,6 +111,10 @@ class Failure:
         seen = Failure(self.error, index, name, self.seconds)
         seen._traceback = self._traceback
         return seen
+
+    def __reduce__(self) -> Any:
+        """A traceback cannot travel; the copy has none, or what its error brings."""
+        return Failure, (self.error, self.index, self.name, self.seconds)
 
     def __repr__(self) -> str:
         return f"Failure({self.error!r}, index={self.index}, name={self.name!r})"

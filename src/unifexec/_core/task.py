@@ -18,7 +18,7 @@ would do as well, but the garbage collector would look at each, and there may be
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 from unifexec import _wait
 from unifexec._core.checks import check_seconds
@@ -122,7 +122,8 @@ class Task(Future["R"]):
         """Give the task its one outcome, and tell all who wait. Called once, by the home."""
         if self._outcome is not None:
             return
-        if self._take_token() and isinstance(getattr(outcome, "error", None), TaskCancelledError):
+        error = getattr(outcome, "error", None)
+        if self._take_token() and issubclass(type(error), TaskCancelledError):
             self._cancel_won = True  # it was cancelled for us, by a close: say so as `cancel` does
         self._outcome = outcome
         self._tell_all()
@@ -243,11 +244,18 @@ class Task(Future["R"]):
             pass
 
     def outcome(self) -> Success[R] | Failure:
-        """The outcome of a task that is done; ask `done` first, it does not wait."""
+        """The outcome of a task that is done. Never blocks.
+
+        Raises ``concurrent.futures.InvalidStateError`` if it is not done: ask `done` first.
+        """
         outcome: Success[R] | Failure | None = self._outcome
         if outcome is _VALUE:
             outcome = self._outcome = Success(self._result, 0, self.name, self._seconds)
-        return outcome or Failure(cancelled_error(self.name), 0, self.name)
+        if outcome is not None:
+            return outcome
+        if not self._cancel_won:
+            raise InvalidStateError(f"{self!r} is not done: wait for its result() first")
+        return Failure(cancelled_error(self.name), 0, self.name)
 
     # -- for callers --
 
@@ -346,12 +354,17 @@ class Task(Future["R"]):
         try:
             await _wait.suspend(self, self.done)
         except BaseException:  # the scope we wait in was cancelled (L17)
-            if not self.cancel() and len(self._awaiting) == 1 and not self._watchers:
-                self.abort()  # nobody else waits for it
+            if not self.cancel() and not self._is_awaited_by_others():
+                self.abort()
             raise
         finally:
             self._awaiting.remove(me)
         return self.outcome().unwrap()
+
+    def _is_awaited_by_others(self) -> bool:
+        """Whether somebody waits besides one that awaits it, or has asked to be called back."""
+        others = self._watchers or self._callbacks or self.__dict__.get("_made_waiters")
+        return bool(others) or len(self._awaiting) > 1
 
     def _wait_for_outcome(self, timeout: float | None) -> None:
         if timeout is not None:
