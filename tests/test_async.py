@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from unifexec import AsyncExecutor, TaskCancelledError, ThreadExecutor, current_task
+from unifexec import (
+    AsyncExecutor,
+    ExecutorClosedError,
+    TaskCancelledError,
+    ThreadExecutor,
+    current_task,
+)
 from unifexec._loops import AsyncioJobs, Job
 from unifexec._wait import LoopEvent, checkpoint
 
@@ -557,3 +563,22 @@ def test_checkpoints_are_seldom_on_asyncio() -> None:
         return turns
 
     assert asyncio.run(main()) < 500
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L21_an_executor_that_is_entered_twice(backend: str, nested: bool) -> None:
+    """Leaving it closes it; entering it again, inside or after that, is no fault."""
+
+    async def main() -> None:
+        executor = AsyncExecutor(1)
+        async with executor:
+            assert await executor.submit(nothing, 1) == 1
+            if nested:
+                async with executor:
+                    assert await executor.submit(nothing, 2) == 2
+        async with executor:
+            with pytest.raises(ExecutorClosedError):
+                executor.submit(nothing, 3)
+
+    anyio.run(main, backend=backend)

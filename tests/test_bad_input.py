@@ -126,6 +126,15 @@ def test_other_constructor_arguments(kind: Any) -> None:
         kind(async_backend="x")
     with pytest.raises(TypeError, match="max_wrokers"):
         kind(max_wrokers=2)
+    with pytest.raises(TypeError, match=r"finalizer must be a plain function.*late"):
+        kind(finalizer=late)
+    if kind is not AsyncExecutor:
+        with pytest.raises(TypeError, match=r"initializer must be a plain function.*late"):
+            kind(initializer=late)
+
+
+async def late() -> None:
+    """What nobody would await."""
 
 
 def test_create_executor() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from unifexec import ProcessExecutor, TaskCancelledError, ThreadExecutor
@@ -122,3 +125,29 @@ class TestClients:
     def test_a_cancelled_task_is_a_cancelled_future(self) -> None:
         """Its exception is the standard library's, too."""
         assert issubclass(TaskCancelledError, concurrent.futures.CancelledError)
+
+
+def test_L17_somebody_waits_in_the_way_of_the_standard_library() -> None:
+    """A scope that is cancelled does not abort the task for which `wait` waits."""
+    go_on = threading.Event()
+
+    async def main(task: Any) -> None:
+        with anyio.move_on_after(0.05):
+            await task
+
+    with ThreadExecutor(1) as executor:
+        task = executor.submit(_wait_for, go_on)
+        waiter = threading.Thread(target=concurrent.futures.wait, args=([task],))
+        waiter.start()
+        while not task._waiters:
+            time.sleep(0.001)
+        anyio.run(main, task)
+        go_on.set()
+        assert task.result(20) == "went on"
+        waiter.join(20)
+
+
+async def _wait_for(event: threading.Event) -> str:
+    while not event.is_set():
+        await anyio.sleep(0.001)
+    return "went on"

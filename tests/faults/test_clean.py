@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+import weakref
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -255,3 +256,48 @@ def test_L25_workers_that_cannot_be_started_leave_nothing(monkeypatch: pytest.Mo
             assert isinstance(executor.submit(abs, -1).exception(20), InitializerError)
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+class Tracked:
+    """Something whose end can be seen."""
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+@pytest.mark.parametrize("how", ["submit", "map", "callback"])
+def test_L25_what_was_taken_is_gone(kind: str, how: str) -> None:
+    """At once: no circle of references waits for the garbage collector."""
+    made: list[weakref.ref[Tracked]] = []
+
+    def make(_: object) -> Tracked:
+        value = Tracked()
+        made.append(weakref.ref(value))
+        return value
+
+    gc.collect()
+    gc.disable()
+    try:
+        with create_executor(kind, max_workers=1) as executor:
+            if how == "map":
+                assert all(executor.map(make, [Tracked(), Tracked()]))
+            else:
+                task = executor.submit(make, Tracked())
+                called = threading.Event()
+                if how == "callback":
+                    task.add_done_callback(lambda task: called.set())
+                assert task.result(20)
+                assert how != "callback" or called.wait(20)
+                del task
+            assert wait_for(lambda: not any(ref() for ref in made))
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "process", "async"])
+def test_L08_a_failure_that_is_dropped_after_the_close(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged as well."""
+    with create_executor(kind, max_workers=1) as executor:
+        results = executor.map(divmod, [1], [0])
+    del results
+    assert wait_for(lambda: "nobody can read its results" in caplog.text)

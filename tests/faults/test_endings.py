@@ -699,3 +699,103 @@ def test_L20_a_close_goes_on_where_another_was_interrupted(kind: str) -> None:
         closer.join(10)
         assert not closer.is_alive()
     assert ended == [KeyboardInterrupt, None]
+
+
+LATE = {
+    "closed by atexit": """
+import atexit
+ex = create_executor(sys.argv[1], max_workers=1)
+atexit.register(lambda: print("closed"))
+atexit.register(ex.shutdown)
+""",
+    "made by atexit": """
+import atexit
+def late():
+    with create_executor(sys.argv[1], max_workers=1) as ex:
+        try: ex.submit(abs, -3)
+        except RuntimeError: print("closed")
+atexit.register(late)
+""",
+    "left by a thread": """
+def late():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    with ex: pass
+    print("closed")
+ex = create_executor(sys.argv[1], max_workers=1)
+threading.Thread(target=late).start()
+""",
+    "used by a thread": """
+def late():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    with ex:
+        try: ex.submit(abs, -3)
+        except RuntimeError: print("closed")
+ex = create_executor(sys.argv[1], max_workers=1)
+threading.Thread(target=late).start()
+""",
+    "made by a task that is completed": """
+def late():
+    time.sleep(0.3)
+    try:
+        with create_executor(sys.argv[1], max_workers=1) as ex: ex.submit(abs, -3).result()
+    except RuntimeError: pass
+    print("closed")
+ThreadExecutor(1).submit(late)
+""",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", LATE)
+def test_L20_an_executor_while_the_program_ends(how: str, kind: str) -> None:
+    """It can be closed; a submit runs, or says that it is too late, as in the standard library."""
+    code, out, err = run(LATE[how], kind)
+    assert (code, out) == (0, "closed\n"), err
+
+
+@pytest.mark.parametrize("name", ["asyncio", "sniffio", "trio"])
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+def test_L13_a_module_that_another_thread_imports(kind: str, name: str) -> None:
+    """Half of it is there: nobody can be using it, so it is as if nothing were."""
+    text = f"""
+import asyncio, types
+half, whole = types.ModuleType({name!r}), sys.modules.get({name!r})
+async def nothing(): return 1
+async def main(ex): return await ex.submit(abs, -2)
+def fail(): raise ValueError
+with create_executor(sys.argv[1], max_workers=2) as ex:
+    ex.submit(nothing).result(10)  # what is needed is imported
+    sys.modules[{name!r}] = half
+    print(type(ex.submit(fail).exception(10)).__name__)
+    if {name != "asyncio"}:
+        print([task.result(10) for task in [ex.submit(nothing) for _ in range(4)]])
+        print(asyncio.run(main(ex)))
+    sys.modules.pop({name!r}) if whole is None else sys.modules.update({{{name!r}: whole}})
+"""
+    more = "" if name == "asyncio" else "[1, 1, 1, 1]\n2\n"
+    assert run(text, kind) == (0, "ValueError\n" + more, "")
+
+
+@pytest.mark.parametrize(
+    "how", ["shutdown", "partial(shutdown, 1)", "Shutdown()", "Shutdown().end"]
+)
+def test_L21_a_close_in_a_signal_handler_of_any_kind(how: str) -> None:
+    """It does not wait there for what it interrupts."""
+    text = f"""
+from functools import partial
+class Shutdown:
+    def __call__(self, *args): shutdown(1)
+    def end(self, *args): shutdown(1)
+def shutdown(*args):
+    began = time.monotonic()
+    ex.shutdown()
+    print(time.monotonic() - began < 0.5)
+ex = ThreadExecutor(1)
+task = ex.submit(time.sleep, 1)
+signal.signal(signal.SIGUSR1, {how})
+os.kill(os.getpid(), signal.SIGUSR1)
+print(task.result(10))
+"""
+    assert run(text) == (0, "True\nNone\n", "")

@@ -84,9 +84,12 @@ def test_finalizers_run_where_initializers_ran(kind: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_finalizer_that_raises_is_logged(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_finalizer_that_raises_is_logged(
+    kind: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     """It harms nothing else."""
-    finalizer = partial(jobs.raise_new, ValueError, ("no end",), {})
+    finalizer = partial(jobs.raise_new, error, ("no end",), {})
     with create_executor(kind, max_workers=1, finalizer=finalizer) as executor:
         assert executor.submit(jobs.square, 2).result(20) == 4
     assert wait_for(lambda: any("finalizer" in text for text in caplog.messages))

@@ -751,11 +751,15 @@ _exiting = False  # the program ends, and what was accepted is done: no carrier 
 
 
 def _remember(room: Room) -> None:
+    global _exiting
     if not _rooms and not hasattr(_remember, "registered"):
         # Private, and what `concurrent.futures.thread` itself uses: it runs before the
         # interpreter gives up daemon threads, and `atexit` runs after. A test would notice
         # its disappearance.
-        threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+        try:
+            threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+        except RuntimeError:  # the program is over: this can only be closed
+            _exiting = room.refuses = True
         _remember.registered = True  # type: ignore[attr-defined]
     _rooms.add(room)
 

@@ -110,6 +110,7 @@ class MapRun(_wait.Watched):
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
         self._turn = allocate_lock()  # held by who pulls; only ever tried, never waited for
         self.puller: int = 0  # the thread that does
+        self._submitting = allocate_lock()  # held by who submits; only ever tried
         self._pulling: list[Any] = []  # pulled, not yet packed
         self._waiting: list[Any] = []  # pulled and packed, not yet submitted
         self._unpackable = False  # an input could not be packed
@@ -150,8 +151,8 @@ class MapRun(_wait.Watched):
         """
         if not self._turn.acquire(False):
             return
-        self.puller = get_ident()
         try:
+            self.puller = get_ident()
             self._pull(self._window() - (self._pulled - self._yielded()), prompt)
             self._submit(len(self._waiting) if self.home.eager else demand)
         finally:
@@ -168,8 +169,8 @@ class MapRun(_wait.Watched):
             self.truncate()
         if not self._turn.acquire(False):
             return
-        self.puller = get_ident()
         try:
+            self.puller = get_ident()
             self._pull(self._window() - (self._pulled - self._settled), prompt=False)
             self._submit(len(self._waiting))
         finally:
@@ -281,6 +282,8 @@ class MapRun(_wait.Watched):
                 return
             self._pulling.append(args)
             self._pack()
+            if self._is_short_of_work():
+                self._submit(len(self._waiting))
             count -= 1
             if (prompt and self.takeable()) or monotonic() > until:
                 return
@@ -301,22 +304,42 @@ class MapRun(_wait.Watched):
             self._waiting += packed
             self._pulled += len(packed)
 
+    def _is_short_of_work(self) -> bool:
+        """Whether a worker may be without an item of ours."""
+        return self.home.eager and self._submitted - self._settled < self.home.max_workers
+
     def _submit(self, count: int) -> None:
-        """Submit the first ``count`` of what was pulled, in batches."""
-        size = self._batch_size()
-        while count > 0 and self._waiting:
-            items = self._next_items(min(size, count))
-            batch = Batch(
-                self, self._work, items, self._options, self.name, self._submitted,
-                context=self._context, plain=self.raises,
-                loose=self.home.batches and self._chunksize is None, unary=self._unary,
-            )  # fmt: skip
-            self._submitted += len(items)
-            count -= len(items)
-            if type(items[0]) is SerializationError:
-                self.home.fail_batch(batch, items[0])
-            else:
-                self.home.submit_batch(batch)
+        """Submit the first ``count`` of what was pulled, in batches.
+
+        Done by who pulls, and by who settles, since the next input may be long in coming:
+
+        1. The puller puts an item to those that wait, 2. looks whether there is too little work.
+        a. A result is counted, b. it is looked whether something waits.
+        So one of them sees the other. Who finds the other at it leaves it to that one: then
+        something is submitted, and when it is settled b. comes again.
+        """
+        if not self._submitting.acquire(False):
+            return
+        try:
+            size = self._batch_size()
+            while count > 0 and self._waiting:
+                items = self._next_items(min(size, count))
+                count -= len(items)
+                self._submit_batch(items)
+        finally:
+            self._submitting.release()
+
+    def _submit_batch(self, items: list[Any]) -> None:
+        batch = Batch(
+            self, self._work, items, self._options, self.name, self._submitted,
+            context=self._context, plain=self.raises,
+            loose=self.home.batches and self._chunksize is None, unary=self._unary,
+        )  # fmt: skip
+        self._submitted += len(items)
+        if type(items[0]) is SerializationError:
+            self.home.fail_batch(batch, items[0])
+        else:
+            self.home.submit_batch(batch)
 
     def _next_items(self, most: int) -> list[Any]:
         """The next that can travel, or one that cannot (L12: it fails its own task only)."""
@@ -355,6 +378,8 @@ class MapRun(_wait.Watched):
     def _settle(self, first: int, count: int, what: Any) -> None:
         """Keep values, outcomes or a failure, and tell who waits for them."""
         self._settled += count
+        if self._waiting and self._is_short_of_work():
+            self._submit(len(self._waiting))
         if self._ordered and first != self._put:
             self._later[first] = what
         else:
@@ -447,8 +472,10 @@ class MapRun(_wait.Watched):
 
     def _maybe_end(self) -> None:
         """Once all is pulled and submitted, or unwanted, the executor may forget the map."""
+        if self._ended or self._submitting.locked():  # who holds it comes here after that
+            return
         over = self._exhausted or self._pulled >= self._stop
-        if over and not self._ended and (not self._waiting or self._submitted >= self._stop):
+        if over and (not self._waiting or self._submitted >= self._stop):
             self._ended = True
             self.home.map_ended(self)
 

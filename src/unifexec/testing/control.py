@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from typing import Any
 
@@ -52,6 +53,28 @@ class Control(Suite):
             for task in [ex.gather(*pending)] if how == "gather" else pending:
                 task.cancel()
 
+    def test_L15_cancel_a_gather(self, tmp_path: Any) -> None:
+        """It is cancelled at once, like a task, also if some of its tasks were done."""
+        with self.make(1) as ex:
+            if ex.traits.kind == "serial":
+                return
+            done = ex.submit(tasks.double, 1)
+            assert done.result(PATIENCE) == 2
+            running = ex.submit(tasks.wait_for_file, str(tmp_path), "go")
+            wait_until((tmp_path / "go.started").exists)
+            for errors in ("raise", "return", "group"):
+                pending = [ex.submit(tasks.double, x) for x in range(2)]
+                joined = ex.gather(done, *pending, errors=errors)
+                assert [joined.cancel(), joined.cancelled(), joined.done(), joined.cancel()] == (
+                    [True] * 4
+                )
+                with pytest.raises(TaskCancelledError):
+                    joined.result(PATIENCE)
+                assert concurrent.futures.wait([joined], PATIENCE).done == {joined}
+                assert [joined.cancelled(), joined.cancel()] == [True, True]
+            tasks.touch(str(tmp_path), "go")
+            assert running.result(PATIENCE) == "go"
+
     def test_L15_cancel_after_the_end(self, ex: Any) -> None:
         """False, and the result stays."""
         task = ex.submit(tasks.double, 2)
@@ -97,6 +120,22 @@ class Control(Suite):
             limited.submit(anyio.sleep, 60).result(PATIENCE)
         assert limited.submit(tasks.double, 1).result(PATIENCE) == 2
 
+    def test_L16_a_limit_beyond_all_bounds(self, ex: Any) -> None:
+        """Of three centuries: it is never over, and nothing breaks."""
+        limited = ex.with_options(time_limit=1e10)
+        for fn in (tasks.double, tasks.double_async):
+            assert limited.submit(fn, 2).result(1e10) == 4
+        assert list(ex.map(tasks.double, [1, 2], timeout=1e10)) == [2, 4]
+        given: list[int] = []
+        thread = threading.Thread(
+            target=lambda: given.append(ex.submit(tasks.double, 3).result(1e10))
+        )
+        thread.start()
+        thread.join(PATIENCE)
+        assert given == [6]
+        with pytest.raises(TimeLimitError):
+            ex.with_options(time_limit=0.1).submit(anyio.sleep, 60).result(PATIENCE)
+
     def test_L16_giving_up_waiting_is_not_the_tasks_fault(self, ex: Any, tmp_path: Any) -> None:
         """``WaitTimeoutError``; the task goes on."""
         if ex.traits.kind == "serial":
@@ -108,6 +147,26 @@ class Control(Suite):
         with pytest.raises(WaitTimeoutError):
             next(results)
         tasks.touch(str(tmp_path), "go")
+        assert task.result(PATIENCE) == "go"
+
+    @pytest.mark.parametrize("how", ["wrap_future", "callback"])
+    def test_L17_others_wait_in_their_way(self, ex: Any, tmp_path: Any, how: str) -> None:
+        """A scope that is cancelled aborts no task that somebody else waits for."""
+        if ex.traits.kind == "serial":
+            return
+        task = ex.submit(tasks.wait_for_file_async, str(tmp_path), "go")
+        wait_until((tmp_path / "go.started").exists)
+        if how == "callback":
+            task.add_done_callback(lambda task: None)
+
+        async def main() -> None:
+            other = asyncio.wrap_future(task) if how == "wrap_future" else None
+            with anyio.move_on_after(0.05):
+                await task
+            tasks.touch(str(tmp_path), "go")
+            assert other is None or await other == "go"
+
+        anyio.run(main)
         assert task.result(PATIENCE) == "go"
 
     @BACKENDS

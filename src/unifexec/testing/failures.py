@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from typing import Any
 
 import pytest
 
-from unifexec import Failure, SerializationError, Success, TaskCancelledError
+from unifexec import Failure, RemoteError, SerializationError, Success, TaskCancelledError
 from unifexec.testing import tasks
 from unifexec.testing.callers import PATIENCE, Suite
 
@@ -24,6 +26,23 @@ class Failures(Suite):
             caller.value(ex.submit(fn, tasks.OddError("text", 7)))
         assert caught.value.args == ("text", 7)
         assert caught.value.code == 7
+
+    def test_L11_values_that_do_not_say_what_they_are(self, ex: Any, caller: Any) -> None:
+        """Objects and exceptions whose ``__class__`` raises, as proxies of nothing do."""
+        value = caller.value(ex.submit(tasks.Unbound))
+        assert type(value) is tasks.Unbound
+        (value,) = caller.items(ex.map(tasks.raise_or_return, [tasks.Unbound()]))
+        assert type(value) is tasks.Unbound
+        error = ex.submit(tasks.raise_or_return, tasks.UnboundError()).exception(PATIENCE)
+        assert type(error) is (tasks.UnboundError if ex.traits.shares_memory else RemoteError)
+
+    def test_L11_an_outcome_can_be_copied(self, ex: Any) -> None:
+        """A success as well as a failure."""
+        for x, text in ((1, "Success(1.0"), (0, "Failure(ZeroDivisionError")):
+            (outcome,) = ex.map(tasks.reciprocal, [x], errors="return")
+            for again in (copy.deepcopy(outcome), pickle.loads(pickle.dumps(outcome))):
+                assert repr(again) == repr(outcome)
+                assert repr(again).startswith(text)
 
     def test_L11_notes_and_cause(self, ex: Any) -> None:
         """They come along; what a worker adds comes after."""

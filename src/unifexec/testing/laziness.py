@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unifexec import ExecutorClosedError
+from unifexec import DeadlockError, ExecutorClosedError
 from unifexec.testing import tasks
-from unifexec.testing.callers import Suite, wait_until
+from unifexec.testing.callers import PATIENCE, Suite, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,6 +162,43 @@ class Laziness(Suite):
         assert seen == [2, 4]
         assert isinstance(error, OSError)
         assert "the input broke" in str(error)
+
+    def test_L06_an_input_that_waits_for_the_result_before_it(self, ex: Any, tmp_path: Any) -> None:
+        """What was pulled runs, however long the next input is in coming."""
+        if ex.traits.kind == "serial":
+            return
+        folder = str(tmp_path)
+
+        def inputs() -> Iterator[int]:
+            for x in range(300):
+                yield x
+                if x % 50 == 49:
+                    tasks.wait_for_file(folder, str(x), PATIENCE)
+
+        assert list(ex.map(tasks.touch, repeat(folder), inputs())) == [str(x) for x in range(300)]
+
+    def test_L07_inputs_that_wait_for_the_results_they_are_for(self, ex: Any) -> None:
+        """If nothing runs any more that is seen, and raised."""
+        results: Any = None
+
+        def inputs() -> Iterator[int]:
+            yield 1
+            for _ in range(3):  # more than there are results
+                yield next(results)
+
+        results = ex.map(tasks.double, inputs(), buffersize=1)
+        with pytest.raises(DeadlockError, match="yield more inputs first"):
+            list(results)
+
+    def test_L09_a_fault_that_is_false_as_a_value(self, ex: Any, caller: Any) -> None:
+        """It is raised as any other."""
+
+        def inputs() -> Iterator[int]:
+            yield 1
+            raise tasks.EmptyError
+
+        seen, error = caller.items_until_error(ex.map(tasks.double, inputs()))
+        assert (seen, type(error)) == ([2], tasks.EmptyError)
 
     def test_L09_an_iterable_that_exits(self, ex: Any, caller: Any) -> None:
         """What is no ``Exception`` comes in its place as well, and not before."""

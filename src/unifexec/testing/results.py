@@ -60,6 +60,28 @@ class Results(Suite):
         results = ex.map(tasks.double, range(200), chunksize=chunksize)
         assert caller.items(results) == [2 * x for x in range(200)]
 
+    def test_L03_a_long_chain_of_gathers(self, ex: Any) -> None:
+        """Each of the one before it; however long it is, the last has its outcome."""
+        task = ex.submit(tasks.double, 1)
+        for _ in range(2000):
+            task = ex.gather(task)
+        value: Any = task.result(PATIENCE)
+        for _ in range(2000):
+            (value,) = value
+        assert value == 2
+
+    def test_L03_an_outcome_is_there_when_it_is(self, tmp_path: Any) -> None:
+        """Who asks a task for its outcome before that is told so."""
+        with self.make(1) as ex:
+            if ex.traits.kind == "serial":
+                return
+            task = ex.submit(tasks.wait_for_file, str(tmp_path), "go")
+            with pytest.raises(concurrent.futures.InvalidStateError, match="not done"):
+                task.outcome()
+            tasks.touch(str(tmp_path), "go")
+            assert task.result(PATIENCE) == "go"
+            assert task.outcome().value == "go"
+
     def test_L02_unordered_map_yields_everything_once(self, ex: Any, caller: Any) -> None:
         """``ordered=False`` loses and doubles nothing."""
         results = ex.map(tasks.double, range(100), ordered=False)

@@ -203,3 +203,39 @@ def fibonacci(executor: Any, n: int) -> int:
 
 def process_id() -> int:
     return os.getpid()
+
+
+class EmptyError(Exception):
+    """False as a value."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Unbound:
+    """A proxy that is bound to nothing: it cannot even be asked for its class."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("bound to nothing")
+
+    def __reduce__(self) -> Any:
+        return Unbound, ()
+
+
+class UnboundError(Exception):
+    """An exception that cannot be asked for its class."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("bound to nothing")
+
+    def __reduce__(self) -> Any:
+        return UnboundError, ()
+
+
+def raise_or_return(value: Any) -> Any:
+    """Raise an exception, return anything else."""
+    if issubclass(type(value), BaseException):
+        raise value
+    return value
