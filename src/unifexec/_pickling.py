@@ -14,7 +14,7 @@ from contextvars import Context, ContextVar
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from unifexec._running import shown
+from unifexec._running import REFUSAL, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 ATOMS = frozenset({int, float, str, bytes, bool, type(None)})
 # Values of exactly these types cannot be changed and cannot alias: many may be one pickle.
-
-# What somebody's own `__reduce__`, `__str__` … may raise to say that it cannot. Not
-# KeyboardInterrupt: in the caller's thread that is Ctrl-C.
-REFUSAL = (Exception, SystemExit, GeneratorExit)
 
 
 def dumps(value: Any) -> bytes:
@@ -228,7 +224,7 @@ def dump_error(error: BaseException, note: str) -> bytes:
         family: Any = _dump_family(error)
     except REFUSAL:
         family = None
-    described = f"{type(error).__module__}.{type(error).__qualname__}: {_safe(str, error)}"
+    described = f"{type(error).__module__}.{type(error).__qualname__}: {shown(error, str)}"
     return pickle.dumps((family, described, text, note), PROTOCOL)
 
 
@@ -365,13 +361,6 @@ def _as_text(error: BaseException) -> str:
         return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
 
 
-def _safe(fn: Callable[[Any], str], value: Any) -> str:
-    try:
-        return fn(value)
-    except REFUSAL as error:
-        return f"<{fn.__name__}() raised {type(error).__name__}>"
-
-
 # -- why something cannot travel (L12) --
 
 
@@ -381,10 +370,10 @@ def explain(what: str, value: Any, error: BaseException) -> str:
         path, culprit = _culprit(what, value)
     except Exception:  # an object whose attributes cannot be asked for
         path, culprit = what, value
-    text = _safe(repr, culprit)
+    text = shown(culprit)
     if len(text) > 200:
         text = text[:200] + "…"
-    reason = f"{type(error).__name__}: {_safe(str, error)}"
+    reason = f"{type(error).__name__}: {shown(error, str)}"
     return f"{path} cannot be sent to another process: {text} ({reason})"
 
 
@@ -403,13 +392,13 @@ def _culprit(path: str, value: Any) -> tuple[str, Any]:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, item in value.items():
-            yield f"[{_safe(repr, key)}]", item
+            yield f"[{shown(key)}]", item
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield f"[{index}]", item
     elif isinstance(value, (set, frozenset)):
         for item in value:
-            yield f"{{{_safe(repr, item)}}}", item
+            yield f"{{{shown(item)}}}", item
     elif isinstance(value, FunctionType):
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
             yield f".<closure>.{name}", cell.cell_contents

@@ -219,12 +219,18 @@ def presentable(error: BaseException, caller: str = __file__) -> BaseException:
     return error
 
 
-def shown(error: BaseException) -> str:
-    """The ``repr`` of an exception, or its type where that cannot be had."""
+# What somebody's own `__reduce__`, `__str__` … may raise to say that it cannot. Not
+# KeyboardInterrupt: in the caller's thread that is Ctrl-C.
+REFUSAL = (Exception, SystemExit, GeneratorExit)
+
+
+def shown(value: object, by: Callable[[Any], str] = repr) -> str:
+    """The ``repr`` of something, or its ``str``; its type, where that cannot be had."""
     try:
-        return repr(error)
-    except Exception:
-        return type(error).__qualname__
+        return by(value)
+    except REFUSAL as error:
+        kind = type(value).__qualname__
+        return f"<{kind}, whose {by.__name__}() raised {type(error).__qualname__}>"
 
 
 class Claims:

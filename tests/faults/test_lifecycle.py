@@ -308,7 +308,7 @@ def test_L27_whatever_a_callback_raises_is_logged(
 def test_L27_closing_does_not_wait_for_calls_that_another_took() -> None:
     """Two close at once: what the one sees in the queue, the other takes before it can."""
 
-    class Calls(SimpleQueue):  # type: ignore[type-arg]
+    class Calls(SimpleQueue):  # type: ignore[type-arg]  # it is not generic when it runs
         def empty(self) -> bool:
             is_empty = super().empty()
             while not super().empty():

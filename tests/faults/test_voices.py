@@ -382,6 +382,7 @@ def test_L26_levels_and_filters_that_workers_do_not_know(when: str) -> None:
     """A level is a number; a category of a module that they cannot import filters nothing there."""
     text = """
 import enum, logging, types, warnings
+from unifexec._backends.process import VOICES_SECONDS
 class Level(enum.IntEnum): TRACE = 5
 def change():
     logging.getLogger("app").setLevel(Level.TRACE)
@@ -394,7 +395,7 @@ with ProcessExecutor(2) as executor:
     if sys.argv[1] != "before":
         while not running.running(): pass
         change()
-        time.sleep(0.3)
+        time.sleep(2 * VOICES_SECONDS)  # so the next task looks at them
     print(executor.submit(abs, -1).result(), running.result())
 """
     assert run(text, when) == (0, "1 None\n", "")

@@ -15,7 +15,7 @@ from unifexec import _pickling
 from unifexec._bunches import joined
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
-from unifexec._running import shown
+from unifexec._running import REFUSAL, shown
 from unifexec.errors import RemoteError, SerializationError
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
         if options.context:
             present = [(var, var.get()) for var in options.context if _is_set(var)]
             context = _pickling.dumps(present)
-    except _pickling.REFUSAL as error:
+    except REFUSAL as error:
         text = _pickling.explain(f"the function {name!r}", fn, error)
         raise SerializationError(text) from error
     return name, _pickling.is_lasting(fn), data, context
@@ -68,7 +68,7 @@ def pack_arguments(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], una
     """The arguments of one call as bytes, or (``unary``) the one that it has."""
     try:
         return _pickling.dumps(args[0] if unary else (args, kwargs))
-    except _pickling.REFUSAL as error:
+    except REFUSAL as error:
         raise cannot_travel(name, args, kwargs, error) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from unifexec import _pickling, _worker
 from unifexec._backends.packing import cannot_travel
+from unifexec._running import REFUSAL
 from unifexec._segments import READ_ONLY, Cargo, send_descriptor
 from unifexec.share import collecting
 
@@ -40,7 +41,7 @@ def _pack_apart(
     with collecting() as cargos:
         try:
             parts = _pickling.dumps_apart(apart[0] if unary else (apart, kwargs))
-        except _pickling.REFUSAL as error:
+        except REFUSAL as error:
             raise cannot_travel(name, args, kwargs, error) from error
     large = sum(map(len, parts)) >= _pickling.LARGE
     if not large and not cargos:

@@ -269,8 +269,6 @@ class ThreadRoom(Room):
     def do_discard(self, run: Run) -> None:
         """Give the lane up: it ends when its task does."""
         lane = run.carried.lane
-        if lane not in run.worker.carried:
-            return  # of a limit and of an abort: two graces may end at once
         list(run.carried.todo)  # nobody takes them any more
         run.worker.carried.remove(lane)
         self._threads.remove(lane.thread)

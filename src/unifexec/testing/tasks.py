@@ -215,9 +215,10 @@ class EmptyError(Exception):
 class Unbound:
     """A proxy that is bound to nothing: it cannot even be asked for its class."""
 
-    @property
-    def __class__(self) -> Any:
-        raise RuntimeError("bound to nothing")
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            raise RuntimeError("bound to nothing")
+        return super().__getattribute__(name)
 
     def __reduce__(self) -> Any:
         return Unbound, ()
@@ -226,9 +227,10 @@ class Unbound:
 class UnboundError(Exception):
     """An exception that cannot be asked for its class."""
 
-    @property
-    def __class__(self) -> Any:
-        raise RuntimeError("bound to nothing")
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            raise RuntimeError("bound to nothing")
+        return super().__getattribute__(name)
 
     def __reduce__(self) -> Any:
         return UnboundError, ()
