@@ -232,7 +232,7 @@ class Room(_wait.Watched):
         """
         if self._asleep:
             self.wake()
-        elif not self._carrying and not _exiting and self.needs_carrier():
+        elif not (self._carrying or self._coming or _exiting) and self.needs_carrier():
             carrier = threading.Thread(target=self._become_carrier, name=self.name, daemon=True)
             carrier.start()
             self._coming = True
@@ -473,12 +473,13 @@ class Room(_wait.Watched):
     def map_dropped(self, run: MapRun) -> None:
         """The `Results` of a map was dropped; called by a finaliser, so it only posts.
 
-        After a close nobody serves any more: then the thread of the callbacks logs what failed.
+        After a close nobody serves any more, and there is only to say what failed. After the
+        end of the program there is nothing to say it with.
         """
-        if self.closed:
-            self.call_back([run.forget])
-        else:
+        if not self.closed:
             self.post(self._drop_map, run)
+        elif _exiting is False:
+            run.forget()
 
     def _drop_map(self, run: MapRun, now: float) -> None:
         if run.started:
