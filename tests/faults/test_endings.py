@@ -799,3 +799,20 @@ os.kill(os.getpid(), signal.SIGUSR1)
 print(task.result(10))
 """
     assert run(text) == (0, "True\nNone\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_ctrl_c_in_the_midst_of_the_first_submit(kind: str) -> None:
+    """The task was accepted, and nobody was started for it: the program ends, and is silent."""
+    text = """
+from unifexec._backends.local import Room
+ring = Room.ring
+def struck(room):
+    Room.ring = ring
+    raise KeyboardInterrupt
+ex = create_executor(sys.argv[1], max_workers=1)
+Room.ring = struck
+try: ex.submit(abs, -3)
+except KeyboardInterrupt: print("struck")
+"""
+    assert run(text, kind) == (0, "struck\n", "")

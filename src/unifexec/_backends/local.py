@@ -527,9 +527,19 @@ class Room(_wait.Watched):
                 run.stop()
             elif not pull:
                 run.truncate()
-        self.post(self.dispatch.close, cancel, abort)
         if _exiting and not self.lives():
-            self.serve()  # nobody else does any more
+            self._close_here()
+        else:
+            self.post(self.dispatch.close, cancel, abort)
+
+    def _close_here(self) -> None:
+        """The program is over, and nobody serves: what was accepted and never ran is refused."""
+        if self._turn.acquire(False):
+            try:
+                self._handle(self.dispatch.close, True, True)
+            finally:
+                self._turn.release()
+        self.serve()
 
     def wait_closed(self, timeout: float | None) -> None:
         """Block until nothing is left, pulling what live maps still ask for (L7, L8)."""
