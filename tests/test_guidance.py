@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unifexec import create_executor
+from unifexec import create_executor, guidance
 from unifexec.__main__ import main
 from unifexec.compare import server
 from unifexec.guidance import Advice, advise, doctor, hints, judging, machine, plot, target, telling
@@ -670,13 +670,16 @@ def test_looking_whether_it_can_be_drawn_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("matplotlib_is_ready")
-def test_nothing_to_draw_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A budget in which nothing can be tried: the answer, and one line on the plot."""
+def test_nothing_to_draw_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there was no time to try anything: the answer, and one line on the plot."""
+    unmeasured = advise(functions.sleep, [0.0001], dry=True)
+    monkeypatch.setattr(guidance, "advise", lambda *args, **options: unmeasured)
     name, path = "tests.guidance_functions:sleep", str(tmp_path / "plot.svg")
-    options = ["--samples", "[0.0001]", "--budget", "0.00001", "--plot", path]
-    assert main(["advise", name, *options]) == 2
+    assert main(["advise", name, "--samples", "[0.0001]", "--plot", path]) == 2
     told = capsys.readouterr()
-    assert told.out.startswith("sleep: use ")
+    assert told.out.startswith("sleep: ")
     assert "nothing to draw: no executor was tried; give a larger budget" in told.err
 
 

@@ -35,8 +35,8 @@ TREE = Node(
                 "without one?",
                 "thread",
                 Node(
-                    "Does a call take longer than sending its arguments and its result to "
-                    "another process?",
+                    "Does a call compute for some tens of microseconds or more, and longer than "
+                    "it takes to send its arguments and its result to another process?",
                     "process",
                     "serial",
                 ),

@@ -1,8 +1,9 @@
 """What runs in the child: read, run, answer.
 
 Started by a bare interpreter that has imported nothing of the caller's. It imports the
-standard library, and of the package what its first lines name; cloudpickle, the event loops and
-the rest only when a task needs them. The protocol, step by step, is in `docs/process-room.md`.
+standard library, and of the package what its first lines name and `_voices`; cloudpickle, the
+event loops and the rest only when a task needs them. The protocol, step by step, is in
+`docs/process-room.md`.
 
 Two threads. The *control thread* reads the pipe, always: so a parent that writes never waits
 for a task. The *main thread* runs the tasks, since signals interrupt only that one.
@@ -99,7 +100,7 @@ def tasks_head(count: int) -> struct.Struct:
 
 
 class Worker:
-    """One worker process."""
+    """One worker process, from inside; what the core knows of it is `dispatch.Worker`."""
 
     def __init__(self, sock: socket.socket, mark: mmap.mmap, hand: socket.socket) -> None:
         self._sock = sock

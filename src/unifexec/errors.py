@@ -31,7 +31,10 @@ __all__ = [
 
 
 class UnifexecError(Exception):
-    """Base class of every error that unifexec itself raises."""
+    """Base class of the errors that unifexec itself raises.
+
+    But for bad arguments: those raise the built-in ``TypeError`` or ``ValueError``.
+    """
 
 
 class ExecutorClosedError(UnifexecError, RuntimeError):
@@ -106,7 +109,9 @@ class WorkerLostError(UnifexecError, BrokenExecutor):
 
 
 class InitializerError(UnifexecError, BrokenExecutor):
-    """The executor's ``initializer`` failed; its own exception is the cause.
+    """No worker could be set up for the task; why is the cause.
 
-    Waiting tasks fail with it, and so does every later ``submit``.
+    The executor's ``initializer`` failed: waiting tasks fail with it, and so does every later
+    ``submit``. Or no worker could be started, for lack of descriptors, memory or threads: the
+    tasks that wait fail, if no other worker is there, and later ones try again.
     """

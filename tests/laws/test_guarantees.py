@@ -23,7 +23,7 @@ def test_every_law_is_told_and_shown_by_tests_that_exist() -> None:
     for law in LAWS:
         assert f"**{law} " in PAGE
         (row,) = re.findall(rf"^\| {law} \|(.*)$", PAGE, re.MULTILINE)
-        named = re.findall(r"`([\w/.]+)::(\w+)`", row)
+        named = re.findall(r"`([\w/.]+)(?:::\w+)?::(test_\w+)`", row)
         assert named, f"no test for {law}"
         for file, test in named:
             assert test in functions_of(file), f"{file} has no {test}"

@@ -4,9 +4,11 @@ Everybody *posts*: submitting threads, workers, event loops, signal handlers, fi
 Ctrl-C in the middle of anything. Posting is one ``SimpleQueue.put``, which is re-entrant and
 never blocks. One thread of the backend's at a time *serves*: it empties the mailbox, lets
 `Dispatch` decide, and performs what it decided, in order. That is the *carrier*, a thread
-that each room has for it; threads that run tasks serve as well, when they come by.
+that each room has for it; threads that run tasks serve as well, when they come by. (An
+`AsyncExecutor` on its caller's loop has a task there instead, and a `SerialExecutor` only its
+caller; once all is closed, and nobody serves any more, who comes too late serves for itself.)
 
-Who serves is never the main thread of the program. So no signal handler and no
+But for those, who serves is never the main thread of the program. So no signal handler and no
 ``KeyboardInterrupt`` can interrupt a decision half-way, and a finaliser that runs in the
 midst of one only posts, like all others. (The main thread may be interrupted between any two
 instructions; a lock it held then would be held for ever, or show half-made state.)
@@ -168,7 +170,7 @@ def checked_workers(max_workers: int | None, default: int) -> int:
 
 
 class Place:
-    """The place that one run holds among ``max_workers``; see `_running.Place`."""
+    """The place that one run holds among ``max_workers``; what tasks see as `_running.Place`."""
 
     __slots__ = ("_number", "room")
 
@@ -186,7 +188,10 @@ class Place:
 
 
 class Room(_wait.Watched):
-    """Where the tasks of one executor live. Its backend performs the actions."""
+    """Where the tasks of one executor live; what the verbs see as `verbs.Room`.
+
+    Its backend performs the actions.
+    """
 
     traits: Traits
     name = "unifexec"

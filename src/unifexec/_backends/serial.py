@@ -1,4 +1,4 @@
-"""`SerialExecutor`: every task runs inside the verb, in the caller's own thread.
+"""`SerialExecutor`: every task runs inside the verb; plain functions in the caller's own thread.
 
 The reference: what it gives is what all others must give. It walks the same road through
 the same decision core, in one breath.

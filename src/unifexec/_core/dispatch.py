@@ -11,10 +11,11 @@ The road of every task::
                  ^                 |------> its worker died -> lost, or queued again
                  |---- withdrawn --|------> over its limit, or aborted -> stopped
 
-Words: a *batch* is what travels together (a single task is a batch of one); a *run* is one
-batch on one worker; its *cursor* is the item that runs now. Items run in order, and each is
-answered before the next starts. A run whose task waits for other tasks is *aside*: it gave up
-its place, so that at most ``max_workers`` runs are *active*.
+Words: a *batch* is what travels together (a single task is a batch of one, a *bundle* is made
+of single tasks that wait); a *run* is one batch on one worker; its *cursor* is the item that
+runs now. Items run in order, and each is answered before the next starts. A run whose task
+waits for other tasks is *aside*: it gave up its place, so that at most ``max_workers`` runs are
+*active*.
 
 Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one outcome
 (`_settle`, the only way out); L8, L14, L15 what may still start (`sink.claim_batch`, `cut`); L10
@@ -242,7 +243,7 @@ class Run:
 
 
 class Worker:
-    """A worker, as far as deciding is concerned."""
+    """A worker of any kind, as far as deciding is concerned."""
 
     __slots__ = (
         "busy_seconds", "carried", "index", "leaving", "number", "ready", "runs", "tasks",

@@ -1,4 +1,4 @@
-"""The verbs: `submit`, `map`, `gather`, `wrap`, `with_options`. Written once, for every executor.
+"""The verbs `submit`, `map` and `gather`, and `wrap` and `with_options`. Once, for all executors.
 
 They check what they are given, take the snapshots that the contract asks for, and hand
 batches to the *room* of a backend. They never wait for a task.
