@@ -45,7 +45,7 @@ def mark_of(run: int, offset: int) -> int:
 
 
 class Work:
-    """A function, as it came to the worker: rebuilt once if it is lasting, else for every task."""
+    """A function, as it came from `process.Work`: rebuilt once if lasting, else for every task."""
 
     __slots__ = ("context", "data", "fn", "lasting", "name")
 

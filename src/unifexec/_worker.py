@@ -1,9 +1,9 @@
 """What runs in the child: read, run, answer.
 
 Started by a bare interpreter that has imported nothing of the caller's. It imports the
-standard library, and of the package what its first lines name and `_voices`; cloudpickle, the
-event loops and the rest only when a task needs them. The protocol, step by step, is in
-`docs/process-room.md`.
+standard library, and of the package what its first lines name, and `_voices` with `logging` at
+set-up; cloudpickle, the event loops and the rest only when a task needs them. The protocol, step
+by step, is in `docs/process-room.md`.
 
 Two threads. The *control thread* reads the pipe, always: so a parent that writes never waits
 for a task. The *main thread* runs the tasks, since signals interrupt only that one.

@@ -77,7 +77,10 @@ KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are 
 
 
 class Work:
-    """A function on its way to workers, as bytes: taken at the call, with its context (L12b)."""
+    """A function as bytes, taken at the call, with its name and context (L12b).
+
+    What a worker makes of it is `_bunches.Work`.
+    """
 
     __slots__ = ("frame", "key", "name", "shared")
 

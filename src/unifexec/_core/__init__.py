@@ -1,4 +1,5 @@
-"""Values and decisions. `dispatch` and what it imports know no thread, pipe, loop or clock.
+"""Values and decisions. `dispatch` and `batching` know no thread, pipe, loop or clock.
 
-`collect` and `task` are what callers hold: they wait, by way of `_wait`, and start nothing.
+`task` and `collect` are what callers hold: they have locks and time-outs, wait by way of `_wait`,
+and start nothing.
 """

@@ -243,7 +243,7 @@ class Run:
 
 
 class Worker:
-    """A worker of any kind, as far as deciding is concerned."""
+    """A worker of any kind, as far as deciding is concerned; `_worker.Worker` is a process."""
 
     __slots__ = (
         "busy_seconds", "carried", "index", "leaving", "number", "ready", "runs", "tasks",

@@ -63,8 +63,8 @@ class Task(Future["R"]):
     ``task.result()`` waits for it from plain code, ``await task`` from a coroutine. Made by
     executors only. Every method may be called from any thread.
 
-    Awaiting inside a cancelled scope cancels the task if it has not started, and aborts it
-    if that was its only waiter; ``asyncio.shield(task)`` protects it.
+    Awaiting inside a cancelled scope cancels the task if it has not started, whoever else awaits
+    it, and aborts one that runs if that was its only waiter; ``asyncio.shield(task)`` protects it.
     """
 
     name: str

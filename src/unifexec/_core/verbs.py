@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Executor, OptionChanges, Stats, Traits
 
     class Room(MapHome, Protocol):
-        """What the verbs ask of a backend."""
+        """What the verbs ask of a backend: of its `local.Room`."""
 
         traits: Traits
         refuses: bool  # `check_open` would raise
