@@ -846,7 +846,7 @@ class Executor(Protocol):
             context: context variables that travel to another process with each task; where
                 memory is shared all of them are seen anyway. Default: none.
             abort: whether a running task may be stopped by ``Task.abort``, a failing sibling
-                or a cancelled scope; its own time limit stops it in any case. Default True.
+                or a cancelled scope; its time limit holds in any case. Default True.
 
         Raises:
             TypeError, ValueError: a value of the wrong type or range.
