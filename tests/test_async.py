@@ -582,3 +582,17 @@ def test_L21_an_executor_that_is_entered_twice(backend: str, nested: bool) -> No
                 executor.submit(nothing, 3)
 
     anyio.run(main, backend=backend)
+
+
+async def stop_the_loop() -> None:
+    """What nobody should do on a loop that is not theirs."""
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+
+
+def test_L13_a_task_that_stops_the_loop(capfd: pytest.CaptureFixture[str]) -> None:
+    """The loop goes on, and so does the task."""
+    with AsyncExecutor(2) as executor:
+        assert executor.submit(stop_the_loop).result(PATIENCE) is None
+        assert executor.submit(nothing, 1).result(PATIENCE) == 1
+    assert capfd.readouterr().err == ""

@@ -274,6 +274,9 @@ def run_lasting(backend: str, main: Callable[..., Any], *args: Any) -> None:
                 loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt):
                 pass  # who awaits the task that raised it knows
+            except RuntimeError:
+                if task.done():  # else a task has stopped the loop, which goes on
+                    break
         task.result()
 
 

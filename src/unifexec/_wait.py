@@ -21,6 +21,7 @@ import os
 import sys
 from _queue import Empty, SimpleQueue
 from collections import deque
+from functools import partial
 from threading import get_ident, local, main_thread
 from time import monotonic
 from weakref import ref
@@ -29,7 +30,8 @@ from unifexec._running import current_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from _thread import LockType
+    from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
     class Watchable(Protocol):
@@ -135,6 +137,16 @@ def _slice(left: float | None) -> float | None:
 def at_once(seconds: float) -> float:
     """How much of that a thread may sleep in one go: systems have limits, of 24 days and less."""
     return min(seconds, MOST_SECONDS)
+
+
+def tries(lock: LockType) -> Iterator[bool]:
+    """Take a lock, if it is free, so that Ctrl-C cannot leave it taken.
+
+    In a ``for`` whose body is a ``try`` that gives it back, and then a ``break`` or ``return``.
+    Python looks for signals after every call, so Ctrl-C could strike between a call that takes
+    a lock and that ``try``; between a step of a loop and its body it does not look.
+    """
+    return iter(partial(lock.acquire, False), False)
 
 
 def go_on() -> None:

@@ -816,3 +816,34 @@ try: ex.submit(abs, -3)
 except KeyboardInterrupt: print("struck")
 """
     assert run(text, kind) == (0, "struck\n", "")
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread"])
+def test_L20_ctrl_c_at_any_moment_of_a_map(kind: str) -> None:
+    """A few hundred times, between any two instructions: each time the `with` is left."""
+    text = """
+import random
+main, armed, fired = threading.main_thread().ident, threading.Event(), threading.Event()
+def strike():
+    while True:
+        armed.wait()
+        armed.clear()
+        until = time.perf_counter() + random.random() * 0.002
+        while time.perf_counter() < until: pass
+        signal.pthread_kill(main, signal.SIGINT)
+        fired.set()
+threading.Thread(target=strike, daemon=True).start()
+def inputs():
+    while True: yield 1
+def interrupted():
+    try:
+        with create_executor(sys.argv[1], max_workers=2) as ex:
+            ex.submit(abs, 1).result()
+            armed.set()
+            for _ in ex.map(abs, inputs()): pass
+    except KeyboardInterrupt: return fired.wait()
+count, until = 0, time.monotonic() + 4
+while time.monotonic() < until: count += interrupted()
+print(count > 50)
+"""
+    assert run(text, kind) == (0, "True\n", "")

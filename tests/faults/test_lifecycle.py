@@ -461,3 +461,24 @@ def test_executors_given_to_tasks_are_not_taken_for_those_before_them() -> None:
         for _ in range(20):
             with ThreadExecutor(1) as inner:
                 assert executor.submit(jobs.ask, inner).result(20) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_begun_is_not_accepted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no thread to be had, submit and map say so, and nothing of them runs later."""
+    ran: list[int] = []
+    executor = create_executor(kind, max_workers=1)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            executor.submit(ran.append, 1)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            executor.map(ran.append, [1, 2])
+    assert executor.submit(jobs.square, 3).result(20) == 9
+    executor.shutdown()
+    assert ran == []
+    assert executor.stats().done == 1

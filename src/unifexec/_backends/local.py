@@ -218,7 +218,6 @@ class Room(_wait.Watched):
         self._coming = False  # a carrier was started, and may not have come to carry yet
         self._role_taken = threading.Lock()  # held for ever, by whoever is the carrier
         self._carrier: threading.Thread | None = None
-        _remember(self)
 
     # -- the mailbox --
 
@@ -237,7 +236,12 @@ class Room(_wait.Watched):
         """
         if self._asleep:
             self.wake()
-        elif not (self._carrying or self._coming or _exiting) and self.needs_carrier():
+        else:
+            self.start_carrier()
+
+    def start_carrier(self) -> None:
+        """Start one, if there is none, and is to be."""
+        if not (self._carrying or self._coming or _exiting) and self.needs_carrier():
             carrier = threading.Thread(target=self._become_carrier, name=self.name, daemon=True)
             carrier.start()
             self._coming = True
@@ -443,8 +447,10 @@ class Room(_wait.Watched):
         If all places are taken it can wait: who gives one up decides next, and looks here.
         For that is decided too: either we see a free place, or it sees the batch.
         If all was closed since the verb looked, nobody decides any more, and we do: the
-        core refuses it. Who closes looks once more after saying so (`serve`).
+        core refuses it. Who closes looks once more after saying so (`serve`). Where no carrier
+        can be started, nothing is accepted.
         """
+        self.start_carrier()
         self._incoming.append(batch)
         if self.dispatch.active < self.dispatch.limits.max_workers:
             self.ring()
@@ -453,6 +459,7 @@ class Room(_wait.Watched):
 
     def fail_batch(self, batch: Batch, error: BaseException) -> None:
         """Accept a batch of one that fails before it is sent."""
+        self.start_carrier()
         self.post(self.dispatch.fail, batch, error)
         if self.closed:
             self.serve()
@@ -464,6 +471,7 @@ class Room(_wait.Watched):
         a. Who closes says so, b. looks for maps.
         So one of us sees the other. What was overtaken is refused, as if it came later.
         """
+        self.start_carrier()
         self._maps[run] = None
         if self.refuses:
             run.stop()
@@ -625,6 +633,7 @@ class LocalExecutor(Verbs):
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        _remember(room)
         self._options = Options()
         self._key = (os.getpid(), next(_numbers))  # what it is known by in another process
         originals[self._key] = self
@@ -703,7 +712,7 @@ originals: WeakValueDictionary[object, LocalExecutor] = WeakValueDictionary()
 def _after_fork() -> None:
     """In a forked child: nothing of the parent's threads and workers is ours."""
     originals.clear()
-    for room in list(_rooms):
+    for room in _all_rooms():
         room.forget_in_fork()
 
 
@@ -719,6 +728,8 @@ def is_ctrl_c(error: BaseException) -> bool:
     """
     from dis import opname
 
+    if threading.current_thread() is not threading.main_thread():
+        return False
     if not issubclass(type(error), KeyboardInterrupt):
         return False
     traceback = error.__traceback__
@@ -775,9 +786,20 @@ def _remember(room: Room) -> None:
         try:
             threading._register_atexit(_close_all)  # type: ignore[attr-defined]
         except RuntimeError:  # the program is over: this can only be closed
-            _exiting = room.refuses = True
+            _exiting = True
         _remember.registered = True  # type: ignore[attr-defined]
     _rooms.add(room)
+    if _exiting:  # first added, then looked: who says so, says so first and looks for rooms then
+        room.refuses = True
+
+
+def _all_rooms() -> list[Room]:
+    """All of this moment; other threads may be making some."""
+    while True:
+        try:
+            return list(_rooms)
+        except RuntimeError:  # it changed meanwhile
+            continue
 
 
 def _close_all() -> None:
@@ -786,7 +808,7 @@ def _close_all() -> None:
     ended_by = getattr(sys, "last_type", None)
     interrupted = ended_by is not None and issubclass(ended_by, KeyboardInterrupt)
     left: set[Room] = set()  # they did not close in time
-    while rooms := {room for room in _rooms if room.lives() and not room.inherited()} - left:
+    while rooms := {room for room in _all_rooms() if room.lives() and not room.inherited()} - left:
         try:  # what is completed may make executors, and use them
             _finish(rooms, interrupted)
         except KeyboardInterrupt:
@@ -794,7 +816,7 @@ def _close_all() -> None:
             _finish(rooms, interrupted)
         left |= rooms
     _exiting = True
-    for room in _rooms:
+    for room in _all_rooms():
         room.refuses = True
     callbacks.flush()
 

@@ -187,6 +187,10 @@ class SerialRoom(Room):
             best_for="debugging, tests, and as the reference of the others",
         )
 
+    def needs_carrier(self) -> bool:
+        """The caller is it."""
+        return False
+
     def lives(self) -> bool:
         """There may be maps that nobody has read."""
         return not self.closed

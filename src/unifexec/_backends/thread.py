@@ -27,7 +27,7 @@ from unifexec._running import (
     gil_is_enabled,
     presentable,
 )
-from unifexec.errors import ExecutorClosedError
+from unifexec.errors import InitializerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ class ThreadRoom(Room):
         idle = [lane for lane in run.worker.carried if lane not in busy]
         try:
             lane = idle[0] if idle else self._spare_lane(run.worker)
-        except RuntimeError as error:  # no new threads: the interpreter is shutting down
-            refused = [Failure(ExecutorClosedError(str(error))) for _ in run.batch.items]
+        except RuntimeError as error:  # no more threads, or the interpreter is shutting down
+            refused = [Failure(_no_thread(run.batch.name, error)) for _ in run.batch.items]
             self.post(self.dispatch.answered, run.number, refused)
             return
         run.carried = Trip(run, lane, Place(self, run.number))
@@ -254,12 +254,16 @@ class ThreadRoom(Room):
 
     def do_withdraw(self, run: Run) -> None:
         """Take back what has not started, and hand over what is done."""
+        if run.carried is None:
+            return  # no thread could be started for it: it is answered
         left = list(run.carried.todo)
         self.post(self._flush, run)
         self.post(self.dispatch.withdrawn, run.number, len(left))
 
     def do_abort(self, run: Run) -> None:
         """Ask the running task to stop: a coroutine will, a plain function may."""
+        if run.carried is None:
+            return
         trip: Trip = run.carried  # the lane may have gone on: that item is not touched
         task = trip.task.stop(run.cursor)
         if task is not None and trip.lane.stop(task):
@@ -398,6 +402,12 @@ class ThreadRoom(Room):
         batch.aborted = len(run.batch) > 1
         at = len(run.carried.done)
         return offset > at or (offset == at and run.carried.lane.stoppable())
+
+
+def _no_thread(name: str, why: RuntimeError) -> InitializerError:
+    error = InitializerError(f"no thread could be started for {name!r}: {why}")
+    error.__cause__ = why
+    return error
 
 
 class ThreadExecutor(LocalExecutor):

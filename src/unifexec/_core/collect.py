@@ -38,7 +38,7 @@ from unifexec.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Generic, Protocol, Self, TypeVar
 
     from unifexec._core.options import Options
@@ -117,6 +117,7 @@ class MapRun(_wait.Watched):
         self.ready: deque[Any] = deque()  # what comes next: values, or outcomes if asked for
         self._later: dict[int, Any] = {}  # settled out of order: index of the first -> as above
         self._put = 0  # items that came into `ready`, ever; written by who settles
+        self.last = [None]  # taken by the one thread that is told what comes last
         self.failure: Failure | None = None  # comes after what is ready, instead of the rest
         self._mean: float | None = None  # seconds per item
         self._pulled = self._submitted = self._settled = 0
@@ -149,14 +150,7 @@ class MapRun(_wait.Watched):
         soon as the consumer has something to take (L6). A thread that finds another pulling
         leaves it to that one.
         """
-        if not self._turn.acquire(False):
-            return
-        try:
-            self.puller = get_ident()
-            self._pull(self._window() - (self._pulled - self._yielded()), prompt)
-            self._submit(len(self._waiting) if self.home.eager else demand)
-        finally:
-            self._give_turn()
+        self._pull_in_turn(self._yielded, prompt, None if self.home.eager else demand)
 
     def finish(self) -> None:
         """For a waiting close: pull on, though nobody yields; the results stay readable.
@@ -167,21 +161,27 @@ class MapRun(_wait.Watched):
         self._finishing = True
         if self._buffersize is not None:
             self.truncate()
-        if not self._turn.acquire(False):
-            return
-        try:
-            self.puller = get_ident()
-            self._pull(self._window() - (self._pulled - self._settled), prompt=False)
-            self._submit(len(self._waiting))
-        finally:
-            self._give_turn()
+        self._pull_in_turn(lambda: self._settled, False, None)
 
-    def _give_turn(self) -> None:
-        """Pulled, or interrupted at it: another consumer, or a close, may wait for us to."""
-        self.puller = 0
-        self._turn.release()
-        self._maybe_end()
-        self.tell()
+    def _pull_in_turn(self, past: Callable[[], int], prompt: bool, demand: int | None) -> None:
+        """Pull what the window allows beyond what is past, if no other thread is at it."""
+        for _ in _wait.tries(self._turn):
+            try:
+                try:
+                    self.puller = get_ident()
+                    self._pull(self._window() - (self._pulled - past()), prompt)
+                    self._submit(len(self._waiting) if demand is None else demand)
+                finally:
+                    self.puller = 0
+                    self._turn.release()
+            except BaseException:  # Ctrl-C in the midst of it: nobody knows what is forgotten
+                if self.home.eager:
+                    self.stop()
+                raise
+            finally:
+                self._maybe_end()
+                self.tell()  # another consumer, or a close, may be waiting for us to pull
+            return
 
     def finishable(self) -> bool:
         """For a waiting close: whether `finish` would get on, or is over."""
@@ -318,16 +318,16 @@ class MapRun(_wait.Watched):
         So one of them sees the other. Who finds the other at it leaves it to that one: then
         something is submitted, and when it is settled b. comes again.
         """
-        if not self._submitting.acquire(False):
+        for _ in _wait.tries(self._submitting):
+            try:
+                size = self._batch_size()
+                while count > 0 and self._waiting:
+                    items = self._next_items(min(size, count))
+                    count -= len(items)
+                    self._submit_batch(items)
+            finally:
+                self._submitting.release()
             return
-        try:
-            size = self._batch_size()
-            while count > 0 and self._waiting:
-                items = self._next_items(min(size, count))
-                count -= len(items)
-                self._submit_batch(items)
-        finally:
-            self._submitting.release()
 
     def _submit_batch(self, items: list[Any]) -> None:
         batch = Batch(
@@ -385,7 +385,7 @@ class MapRun(_wait.Watched):
         else:
             self._make_ready(what)
             while self._later and self._put in self._later:
-                self._make_ready(self._later.pop(self._put))
+                self._make_ready(self._later.pop(self._put, []))
             self.tell()
         if self.unreadable:
             self.forget()
@@ -443,11 +443,12 @@ class MapRun(_wait.Watched):
         if not self._exhausted:
             self.truncated = True
             self._exhausted = True
-        if self._turn.acquire(False):
+        for _ in _wait.tries(self._turn):
             try:
                 self._submit(len(self._waiting))
             finally:
                 self._turn.release()
+            break
         self._maybe_end()
 
     def forget(self) -> None:
@@ -472,10 +473,11 @@ class MapRun(_wait.Watched):
 
     def _maybe_end(self) -> None:
         """Once all is pulled and submitted, or unwanted, the executor may forget the map."""
-        if self._ended or self._submitting.locked():  # who holds it comes here after that
-            return
         over = self._exhausted or self._pulled >= self._stop
-        if over and (not self._waiting or self._submitted >= self._stop):
+        over = over and (not self._waiting or self._submitted >= self._stop)
+        if self._submitting.locked():  # looked at last: who holds it comes here after that
+            return
+        if over and not self._ended:
             self._ended = True
             self.home.map_ended(self)
 
@@ -572,7 +574,10 @@ class Results(Generic[R]):
         if run.ready or (failure is None and not run.over()):
             return
         self._run = None
+        if not run.last:
+            raise end
         try:
+            run.last.pop()
             if failure is None or (run.truncated and was_cancelled(failure)):
                 fault = run.take_fault()
                 if fault is not None:  # which may be false as a value
