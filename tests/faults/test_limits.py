@@ -30,7 +30,7 @@ from .programs import is_running, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-IN_TIME = 0.5  # seconds that a busy machine may be late
+IN_TIME = 1.0  # seconds that a busy machine may be late
 portable = partial(SerialExecutor, portable=True)
 
 
@@ -322,7 +322,7 @@ def test_L16_serial_stops_for_an_async_caller(backend: str) -> None:
 
     start = time.monotonic()
     anyio.run(main, backend=backend)
-    assert time.monotonic() - start < 0.2 + 2 * IN_TIME
+    assert time.monotonic() - start < 0.2 + IN_TIME
 
 
 def test_L16_serial_stops_a_coroutine_and_what_it_waits_for() -> None:

@@ -117,7 +117,7 @@ class MapRun(_wait.Watched):
         self.ready: deque[Any] = deque()  # what comes next: values, or outcomes if asked for
         self._later: dict[int, Any] = {}  # settled out of order: index of the first -> as above
         self._put = 0  # items that came into `ready`, ever; written by who settles
-        self.last = [None]  # taken by the one thread that is told what comes last
+        self.last: list[None] = [None]  # taken by the one thread that is told what comes last
         self.failure: Failure | None = None  # comes after what is ready, instead of the rest
         self._mean: float | None = None  # seconds per item
         self._pulled = self._submitted = self._settled = 0
