@@ -27,11 +27,16 @@ def levels_and_filters() -> bytes:
     named = {
         name: int(logger.level)
         for name, logger in list(logging.root.manager.loggerDict.items())
-        if isinstance(logger, logging.Logger) and logger.level
+        if isinstance(logger, logging.Logger) and _is_set(logger.level)
     }
     filters = [pickle.dumps(entry) for entry in warnings.filters if _travels(entry)]
     levels = int(logging.root.level), int(logging.root.manager.disable), named
     return pickle.dumps((*levels, filters))
+
+
+def _is_set(level: Any) -> bool:
+    """Whether a level is one; some set it to a name, past `Logger.setLevel`."""
+    return isinstance(level, int) and level != logging.NOTSET
 
 
 def _travels(entry: Any) -> bool:

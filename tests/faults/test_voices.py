@@ -379,13 +379,14 @@ def test_L26_a_record_that_cannot_be_said_fails_no_task() -> None:
 
 @pytest.mark.parametrize("when", ["before", "while a task runs"])
 def test_L26_levels_and_filters_that_workers_do_not_know(when: str) -> None:
-    """A level is a number; a category of a module that they cannot import filters nothing there."""
+    """A level is a number, others are none; a category that they cannot import filters nothing."""
     text = """
 import enum, logging, types, warnings
 from unifexec._backends.process import VOICES_SECONDS
 class Level(enum.IntEnum): TRACE = 5
 def change():
     logging.getLogger("app").setLevel(Level.TRACE)
+    logging.getLogger("odd").level = "INFO"  # past `setLevel`
     plugin = sys.modules["plugin"] = types.ModuleType("plugin")
     exec("class MyWarning(UserWarning): pass", plugin.__dict__)
     warnings.simplefilter("ignore", plugin.MyWarning)

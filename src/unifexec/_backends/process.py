@@ -752,7 +752,8 @@ def _pack_setup(setup: Setup) -> bytes:
 
 
 def _readable(sock: socket.socket) -> bool:
-    with selectors.DefaultSelector() as selector:
+    """Whether there is more to read; asked in a way that takes no descriptor, if there is one."""
+    with getattr(selectors, "PollSelector", selectors.SelectSelector)() as selector:
         selector.register(sock, selectors.EVENT_READ)
         return bool(selector.select(0))
 

@@ -159,8 +159,11 @@ def _state(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0]
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return "X"
+    except OSError:  # no descriptor to look with: a signal has arrived by then
+        sleep(0.01)
+        return "T"
 
 
 class ForkServer:
@@ -224,6 +227,7 @@ class ForkServer:
         if self._popen is not None:
             self._sock.close()
             os.close(self._lifeline)
+            self._popen.kill()  # it may have been stopped
             self._popen.wait()
             self._popen = None
 
