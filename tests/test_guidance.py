@@ -293,7 +293,7 @@ def test_hints_see_imports_inside() -> None:
         (abs, 7, {}, TypeError, "got 7: put a single input into a list"),
         (abs, [], {}, ValueError, r"got \[\]: give at least one input"),
         (abs, (1 // 0 for _ in [1]), {}, ZeroDivisionError, "by zero"),
-        (abs, (len(1) for _ in [1]), {}, TypeError, "no len"),  # type: ignore[arg-type]
+        (abs, (len(1) for _ in [1]), {}, TypeError, "no len"),  # type: ignore[arg-type]  # it is to fail
         (functions.count_up, [1], {}, TypeError, "'count_up' only makes a generator, .* a list"),
         (functions.count_up_slowly, [1], {"dry": True}, TypeError, "Give a function that runs"),
         (functions.leave, [3], {}, RuntimeError, "on 3 it raised SystemExit: 3"),

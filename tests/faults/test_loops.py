@@ -213,7 +213,7 @@ def test_L15_abort_keeps_a_task_of_a_bundle_from_starting() -> None:
 def test_L03_an_exception_with_a_mind_of_its_own(kind: str) -> None:
     """Whatever its class makes of tracebacks, it is an outcome."""
 
-    class Odd(Exception):  # noqa: N818
+    class Odd(Exception):  # noqa: N818  (a user need not name it Error)
         def with_traceback(self, traceback: Any) -> Any:
             raise ValueError("no")
 

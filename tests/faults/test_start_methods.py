@@ -129,3 +129,32 @@ time.sleep(60)
         program.finish(within=5)
         assert len(program.seen) == 3
         assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_L22_a_worker_that_dies_while_there_is_no_descriptor(method: str) -> None:
+    """While a process that it forked holds its pipe open: the task is lost, the next one runs."""
+    text = f"""
+import resource
+def die(path):
+    if os.fork() == 0: time.sleep(3); os._exit(0)
+    while not os.path.exists(path): time.sleep(0.01)
+    os._exit(3)
+import tempfile
+folder = tempfile.mkdtemp()
+ex = ProcessExecutor(1, start_method={method!r})
+print(ex.submit(abs, -1).result(10))
+pid = ex.stats().workers[0].pid
+task = ex.submit(die, folder + "/go")
+while not task.running(): time.sleep(0.01)
+os.mkdir(folder + "/go")
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+error = task.exception(10)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+print(type(error).__name__, error.exitcode, ex.submit(abs, -2).result(10))
+ex.shutdown()
+os.rmdir(folder + "/go"); os.rmdir(folder)
+"""
+    code, out, _ = run(text)
+    assert (code, out) == (0, "1\nWorkerLostError 3 2\n")
