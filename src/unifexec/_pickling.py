@@ -239,17 +239,17 @@ def load_error(data: bytes | memoryview, cannot: Callable[[str], BaseException])
             described += f" (it cannot be rebuilt here: {shown(why)})"
     if error is None:
         error = cannot(described)
-    try:
-        error.add_note(note)
-        _hang_below(error, WorkerTraceback(text))
-    except Exception:  # an exception class of its own mind: as it is, then
-        pass
+    for tell, what in (BaseException.add_note, note), (_hang_below, text):
+        try:
+            tell(error, what)
+        except Exception:  # an exception class of its own mind: as it is, then
+            pass
     return error
 
 
-def _hang_below(error: BaseException, last: BaseException) -> None:
-    """Put ``last`` at the end of the chain of causes."""
-    seen = set()
+def _hang_below(error: BaseException, text: str) -> None:
+    """Put the worker's traceback at the end of the chain of causes."""
+    last, seen = WorkerTraceback(text), set()
     while error.__cause__ is not None and id(error) not in seen:
         seen.add(id(error))
         error = error.__cause__
@@ -288,53 +288,86 @@ def _dump_family(error: BaseException) -> list[Any]:
     return dumped
 
 
-def _dump_group(error: Any) -> bytes:
-    """A group without its members, which travel each for themselves."""
-    return dumps((type(error), error.message, dict(error.__dict__)))
-
-
 def _dump_one(error: BaseException) -> bytes:
     """One exception, by its own way to be pickled if that works, else by its parts.
 
     The default way calls the class with ``args``, which fails for one whose ``__init__``
-    wants something else. By its parts: class, ``args`` and attributes, ``__init__`` not called.
+    wants something else, and for some succeeds with other ``args``.
     """
+    data = None
     try:
         data = dumps(error)
         again = pickle.loads(data)
-        if type(again) is type(error) and repr(again.args) == repr(error.args):
+        if type(again) is type(error) and _are_same(again.args, error.args):
             return data
     except REFUSAL:
         pass
-    parts = (type(error), error.args, dict(error.__dict__))
-    data = dumps((_rebuild, parts))
-    pickle.loads(data)
-    _rebuild(*parts)
-    return data
+    try:
+        parts = dumps((_rebuild, _parts_of(error)))
+        rebuild, its_parts = pickle.loads(parts)
+        rebuild(*its_parts)
+    except REFUSAL:
+        if data is None:
+            raise
+        return data
+    return parts
 
 
-def _rebuild(kind: type[BaseException], args: tuple[Any, ...], attributes: Any) -> BaseException:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(attributes)
+def _are_same(args: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """Whether they look the same, or pickle so: a ``repr`` may have an address in it."""
+    return repr(args) == repr(others) or dumps(args) == dumps(pickle.loads(dumps(others)))
+
+
+def _parts_of(error: Any) -> tuple[Any, ...]:
+    """Class, what its built-in base is made of, and its attributes: in `__dict__`, elsewhere."""
+    reduced: Any = _built_in_base(type(error)).__reduce__(error)
+    _, args, *state = reduced
+    members = object.__getstate__(error)
+    slots = members[1] if isinstance(members, tuple) else {}
+    own = dict(error.__dict__)
+    others = {key: value for given in state for key, value in given.items() if key not in own}
+    return type(error), args, own, {**others, **slots}
+
+
+def _rebuild(kind: type[BaseException], args: Any, own: Any, others: Any) -> BaseException:
+    """Neither ``__new__`` nor ``__init__`` of the class is called, but those of its base."""
+    base = _built_in_base(kind)
+    error = base.__new__(kind, *args)
+    base.__init__(error, *args)
+    error.__dict__.update(own)
+    for name, value in others.items():
+        setattr(error, name, value)
     return error
+
+
+def _built_in_base(kind: type[BaseException]) -> type[BaseException]:
+    return next(base for base in kind.__mro__ if base.__module__ == "builtins")
+
+
+def _dump_group(error: Any) -> bytes:
+    """A group without its members, which travel each for themselves."""
+    kind, _, own, others = _parts_of(error)
+    return dumps((kind, error.message, own, others))
 
 
 def _load_family(family: list[Any]) -> BaseException:
     """What was dumped: first each by itself, a group after its members; then their links."""
     loaded: dict[int, BaseException] = {}
-
-    def load(number: int) -> BaseException:
+    todo = list(range(len(family)))
+    while todo:
+        itself, members, *_ = family[todo[-1]]
+        missing = [number for number in members or () if number not in loaded]
+        if missing:
+            todo += missing
+            continue
+        number = todo.pop()
         if number not in loaded:
-            itself, members, *_ = family[number]
-            inside = None if members is None else [load(member) for member in members]
+            inside = None if members is None else [loaded[member] for member in members]
             loaded[number] = _load_one(itself, inside)
-        return loaded[number]
-
     for number, (_, _, cause, context, suppressed) in enumerate(family):
-        error = load(number)
-        error.__cause__ = None if cause is None else load(cause)
-        error.__context__ = None if context is None else load(context)
+        error = loaded[number]
+        error.__cause__ = None if cause is None else loaded[cause]
+        error.__context__ = None if context is None else loaded[context]
         error.__suppress_context__ = suppressed
     return loaded[0]
 
@@ -343,8 +376,8 @@ def _load_one(itself: bytes, members: list[BaseException] | None) -> BaseExcepti
     parts = pickle.loads(itself)
     error: BaseException
     if members is not None:
-        kind, message, attributes = parts
-        error = _rebuild(kind, (message, members), attributes)
+        kind, message, own, others = parts
+        error = _rebuild(kind, (message, members), own, others)
     elif isinstance(parts, tuple):
         error = parts[0](*parts[1])
     else:
@@ -353,12 +386,22 @@ def _load_one(itself: bytes, members: list[BaseException] | None) -> BaseExcepti
 
 
 def _as_text(error: BaseException) -> str:
-    import traceback
-
     try:
+        import traceback
+
         return "".join(traceback.format_exception(error))
-    except REFUSAL:  # its __str__ raises
-        return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__
+    except REFUSAL:  # its __str__ raises; or there is no descriptor to read the source with
+        return f"{_places(error)}{type(error).__qualname__}\n"
+
+
+def _places(error: BaseException) -> str:
+    """The frames of its traceback, without their source."""
+    text, step = "Traceback (most recent call last):\n", error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        text += f'  File "{code.co_filename}", line {step.tb_lineno}, in {code.co_name}\n'
+        step = step.tb_next
+    return text
 
 
 # -- why something cannot travel (L12) --

@@ -30,6 +30,7 @@ import socket
 import struct
 from collections import deque
 from contextlib import suppress
+from errno import EMFILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -312,17 +313,26 @@ class Inbox:
         self._recycler = Recycler()
 
     def accept(self, token: int, treatment: int) -> None:
-        """A segment was handed to us: it is in the socket already."""
-        fds: list[int] = []
+        """A segment was handed to us: it is in the socket already.
+
+        Raises ``OSError`` or ``MemoryError`` if this process has no room for it: then the
+        sender is to be told.
+        """
+        while not self._take(token, treatment):
+            pass  # one that could not even be looked at when it came
+
+    def _take(self, token: int, treatment: int) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._sock, TOKEN.size, 1)
         try:
-            data, fds, _, _ = socket.recv_fds(self._sock, TOKEN.size, 1)
-            if fds and TOKEN.unpack(data) == (token,):
+            (number,) = TOKEN.unpack(data)
+            if number == token:
+                if not fds:
+                    raise OSError(EMFILE, "this process holds too many files")
                 self._maps[token] = treatment, _mapped(fds[0], treatment)
-        except OSError:  # no more files or memory: `open` tells whoever needs it
-            pass
         finally:
             for fd in fds:
                 os.close(fd)
+        return bool(number == token)
 
     def retire(self, token: int) -> None:
         """It will not be used again; what still refers to it keeps it alive."""

@@ -84,7 +84,7 @@ SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS, TASKS = range(10)
 # from the worker
 READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK, TASKS_BLOCK = range(10, 18)
 # what is large (`_segments`): from either side, from the parent, from the worker
-SEGMENT, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 25)
+SEGMENT, UNMAPPED, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 26)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
@@ -113,6 +113,7 @@ class Worker:
         self._scratch = Scratch(mark)
         self._sending = threading.RLock()
         self._unsent: deque[bytes | memoryview] = deque()  # written by whoever holds `_sending`
+        self._sent: deque[int] = deque([0], maxlen=1)  # bytes of the first part of `_unsent`
         self._is_writing = False
         self._works: dict[int, Work] = {}
         self._todo: deque[Any] = deque()  # main takes from the left, control from the right
@@ -178,6 +179,16 @@ class Worker:
             self._receive_large(kind, number, offset, payload)
         return True
 
+    def _receive_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
+        """What is of no use to us, for lack of files or memory, fails its task at the most."""
+        try:
+            self._take_large(kind, number, offset, payload)
+        except (OSError, MemoryError, ImportError):
+            if kind == SEGMENT:
+                self._send(UNMAPPED, number, 0)
+            elif kind == LARGE_ITEM:
+                self._enqueue(number, offset, payload, NO_ROOM)
+
     def _skip(self, kind: int, number: int, offset: int, size: int) -> bool:
         """A payload that we have no memory for: its task fails for it, and nothing else."""
         head = self._file.read(min(size, ITEM_HEAD.size))  # as long as that of ITEMS
@@ -214,7 +225,7 @@ class Worker:
             self._inbox = Inbox(self._hand)
         return self._inbox
 
-    def _receive_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
+    def _take_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
         if kind == LARGE_ITEM:
             self._enqueue(number, offset, payload, LargeCall(self.inbox, payload))
         elif kind == SEGMENT:
@@ -227,6 +238,8 @@ class Worker:
                 from unifexec.share import dropped
 
                 dropped(number)
+        elif kind == UNMAPPED:
+            self._handed.discard(number)
 
     def _enqueue(self, number: int, offset: int, head: bytes, item: Any) -> None:
         work, index, limited, unary = ITEM_HEAD.unpack_from(head)
@@ -656,12 +669,14 @@ class Worker:
         on_main, interruptible = threading.get_ident() == self._main, self._interruptible
         if on_main:
             self._interruptible = False  # no torn message
-        with self._sending:
-            self._write(kind, number, offset, *payload)
-        if on_main:
-            self._interruptible = interruptible
-            if interruptible:
-                self._stop_if_told()
+        try:
+            with self._sending:
+                self._write(kind, number, offset, *payload)
+        finally:
+            if on_main:
+                self._interruptible = interruptible
+        if on_main and interruptible:
+            self._stop_if_told()
 
     def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         """With `_sending` held: a message, whole.
@@ -673,11 +688,25 @@ class Worker:
         parts = HEADER.pack(kind, number, offset, size), *payload
         self._unsent.extend([b"".join(parts)] if size < LONG else parts)
         while self._unsent and not self._is_writing:
-            self._is_writing = True
             try:
-                self._sock.sendall(self._unsent.popleft())
+                self._is_writing = True
+                self._write_some()
             finally:
                 self._is_writing = False
+
+    def _write_some(self) -> None:
+        """Write of what is unsent as much as goes, and never a byte of it twice.
+
+        A signal handler of a task's may raise after any call of these lines. So one call does
+        it all: bytes go, and how many of the first part have gone is kept; or it is removed,
+        which gives None, and so 0.
+        """
+        (sent,), part = self._sent, self._unsent[0]
+        if sent < len(part):
+            rest = memoryview(part)[sent:] if sent else part
+            self._sent.extend(map(sent.__add__, map(self._sock.send, (rest,))))
+        else:
+            self._sent.extend(map(bool, map(self._unsent.__delitem__, (0,))))
 
     def leave_the_pipe(self) -> None:
         """In a process that a task forked: the pipe is the worker's, and so is its answer.

@@ -412,6 +412,23 @@ def raise_group() -> None:
     raise ExceptionGroup("outer", [ExceptionGroup("middle", [inner]), KeyError("second")])
 
 
+def raise_own_group(kind: Any) -> None:
+    raise kind("text", [KeyError(1)], 3)
+
+
+def raise_deep_group(depth: int) -> None:
+    error: Exception = ValueError("the innermost")
+    for _ in range(depth):
+        error = ExceptionGroup("a group", [error])
+    raise error
+
+
+def raise_unnotable() -> None:
+    error: Any = KeyError("no notes")
+    error.__notes__ = "no list"
+    raise error
+
+
 def raise_it(error: BaseException) -> None:
     raise error
 
@@ -519,6 +536,67 @@ class MuteError(Exception):
 class LeavingError(Exception):
     def __str__(self) -> str:
         raise SystemExit("no str today")
+
+
+class Marked:
+    """Something whose ``repr`` has an address in it."""
+
+    def __init__(self, mark: int) -> None:
+        self.mark = mark
+
+
+class MarkedError(Exception):
+    def __init__(self, mark: Marked) -> None:
+        super().__init__(mark)
+        self.mark = mark
+
+
+class SlottedError(Exception):
+    __slots__ = ("mark",)
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.mark = second
+
+
+class OwnFileError(OSError):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(2, first, "a file")
+        self.mark = second
+
+
+class OwnExit(SystemExit):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.mark = second
+
+
+class OwnImportError(ImportError):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first, name="a name", path="a path")
+        self.mark = second
+
+
+class OwnNewGroup(ExceptionGroup[Exception]):
+    mark: int
+
+    def __new__(cls, text: str, errors: list[Exception], mark: int) -> OwnNewGroup:
+        self = super().__new__(cls, text, errors)
+        self.mark = mark
+        return self
+
+
+class OwnReduceGroup(ExceptionGroup[Exception]):
+    mark: int
+
+    def __init__(self, text: str, errors: list[Exception], *args: Any) -> None:
+        self.mark = 3
+
+    def __new__(cls, text: str, errors: list[Exception], mark: int) -> OwnReduceGroup:
+        return super().__new__(cls, text, errors)
+
+    def __reduce__(self) -> Any:
+        return OwnReduceGroup, (self.message, list(self.exceptions), self.mark)
 
 
 class Refuses:
@@ -744,3 +822,48 @@ class OddName:
 def home(executor: Any) -> Any:
     """Bring it back."""
     return executor
+
+
+held: list[int] = []
+
+
+def hold_all_files() -> None:
+    """Open files until no more can be, and keep them."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+
+
+def release_files() -> int:
+    """Close them; our process."""
+    while held:
+        os.close(held.pop())
+    return os.getpid()
+
+
+class TooLateError(BaseException):
+    """What an alarm raises."""
+
+
+def log_under_alarms(text: str, times: int) -> int:
+    """Log large texts, each until a timer says that it is too late; how often it did."""
+
+    def too_late(*_: object) -> None:
+        raise TooLateError
+
+    signal.signal(signal.SIGALRM, too_late)
+    cut = 0
+    for _ in range(times):
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.003)
+                for _ in range(1000):
+                    logging.getLogger("alarm").error(text)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except TooLateError:
+            cut += 1
+    return cut

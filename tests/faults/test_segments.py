@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import time
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,39 @@ def test_a_segment_that_cannot_be_handed_over(
     monkeypatch.setattr("unifexec._backends.parcels.send_descriptor", refuse)
     again = executor.submit(jobs.overwrite, jobs.block(1, SIZE), 3).result(30)
     assert jobs.ends(again) == (3, 3)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+def test_a_worker_with_too_many_files(first: bool) -> None:
+    """It cannot map what it is handed: that task fails, and the segment is handed over again."""
+    with ProcessExecutor(1) as executor:
+        pid = executor.submit(os.getpid).result(30)
+        if not first:
+            executor.submit(jobs.ends, jobs.block(1, SIZE)).result(30)
+        executor.submit(jobs.hold_all_files).result(30)
+        with pytest.raises((SerializationError, OSError), match="no room|Too many open files"):
+            executor.submit(jobs.ends, jobs.block(2, 2 * SIZE)).result(30)
+        assert executor.submit(jobs.release_files).result(30) == pid
+        for number in range(5):
+            task = executor.submit(jobs.ends, jobs.block(number, 2 * SIZE))
+            assert task.result(30) == (number, number)
+        assert warm(executor) == (1 if first else 2)
+
+
+def test_a_parent_with_too_many_files(executor: ProcessExecutor) -> None:
+    """As above, the other way."""
+    executor.submit(jobs.block, 1, SIZE).result(30)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    executor.submit(jobs.block, 2, SIZE).result(30)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        error = executor.submit(jobs.block, 3, 2 * SIZE).exception(30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert isinstance(error, SerializationError)
+    for number in range(5):
+        task = executor.submit(jobs.block, number, 2 * SIZE)
+        assert jobs.ends(task.result(30)) == (number, number)
 
 
 def test_L22_death_while_reading_an_argument(tmp_path: Path, executor: ProcessExecutor) -> None:

@@ -214,6 +214,63 @@ def test_L12_exceptions_of_their_own_mind(executor: ProcessExecutor, what: str) 
         assert again.text == "text"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (jobs.SlottedError, ["mark"]),
+        (jobs.OwnFileError, ["errno", "strerror", "filename", "mark"]),
+        (jobs.OwnExit, ["code", "mark"]),
+        (jobs.OwnImportError, ["name", "path", "mark"]),
+    ],
+)
+def test_L11_what_an_exception_knows(
+    executor: ProcessExecutor, kind: type[BaseException], names: list[str]
+) -> None:
+    """What its built-in base and its slots hold arrives, though ``__init__`` cannot be called."""
+    error = kind("first", "second")
+    again = executor.submit(jobs.raise_new, kind, ("first", "second"), {}).exception(20)
+    assert type(again) is kind
+    told = {name: getattr(again, name) for name in names}
+    assert told == {name: getattr(error, name) for name in names}
+    assert None not in told.values()
+
+
+@pytest.mark.parametrize(("kind", "name"), [(SystemExit, "code"), (jobs.MarkedError, "mark")])
+def test_L11_arguments_that_look_different_everywhere(
+    executor: ProcessExecutor, kind: type[BaseException], name: str
+) -> None:
+    """An address in their ``repr`` makes no other exception of it."""
+    again = executor.submit(jobs.raise_new, kind, (jobs.Marked(3),), {}).exception(20)
+    assert type(again) is kind
+    assert again.args[0].mark == 3
+    assert getattr(again, name) is again.args[0]
+
+
+@pytest.mark.parametrize("kind", [jobs.OwnNewGroup, jobs.OwnReduceGroup])
+def test_L11_groups_of_their_own_mind(executor: ProcessExecutor, kind: type[Any]) -> None:
+    """With a ``__new__`` or a ``__reduce__`` of its own, a group arrives with its members."""
+    again: Any = executor.submit(jobs.raise_own_group, kind).exception(20)
+    assert type(again) is kind
+    assert (again.message, again.mark, repr(again.exceptions)) == ("text", 3, "(KeyError(1),)")
+
+
+def test_L11_groups_in_groups_in_groups(executor: ProcessExecutor) -> None:
+    """However deep they are."""
+    error = executor.submit(jobs.raise_deep_group, 1500).exception(20)
+    depth = 0
+    while isinstance(error, ExceptionGroup):
+        (error,), depth = error.exceptions, depth + 1
+    assert (depth, repr(error)) == (1500, "ValueError('the innermost')")
+
+
+def test_L11_an_exception_that_takes_no_notes(executor: ProcessExecutor) -> None:
+    """It has the traceback of the worker all the same."""
+    error = executor.submit(jobs.raise_unnotable).exception(20)
+    assert isinstance(error, KeyError)
+    assert error.__notes__ == "no list"  # type: ignore[comparison-overlap]
+    assert type(error.__cause__).__name__ == "WorkerTraceback"
+
+
 @pytest.mark.parametrize("kind", [jobs.MuteError, jobs.LeavingError])
 def test_L12_exception_that_cannot_be_described(
     executor: ProcessExecutor, kind: type[Exception]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from unifexec import ProcessExecutor, TimeLimitError, WorkerLostError
+from unifexec import InitializerError, ProcessExecutor, TimeLimitError, WorkerLostError
 
 from . import jobs
 from .programs import Program, children_of, is_running, run, wait_for
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork server
 
 
 def make(workers: int = 1, **options: Any) -> ProcessExecutor:
-    return ProcessExecutor(workers, start_method="forkserver", **options)
+    return ProcessExecutor(workers, **{"start_method": "forkserver", **options})
 
 
 def parent_of(pid: int) -> int:
@@ -89,6 +89,68 @@ def test_L22_how_the_workers_of_a_killed_server_ended_is_not_guessed() -> None:
         died = executor.submit(jobs.die, "exit").exception(20)
         assert isinstance(died, WorkerLostError)
         assert died.exitcode == 3
+
+
+def test_L22_a_late_answer_of_the_fork_server_is_nobodys() -> None:
+    """A server that was stalled is given up: its exit codes are not taken for process ids."""
+    text = """
+def pid_of_two(i): time.sleep(0.3); return os.getpid()
+with ProcessExecutor(2, start_method="forkserver") as ex:
+    before = set(ex.map(pid_of_two, range(4), chunksize=1))
+    starter = ex._room._starter
+    starter._sock.settimeout(0.5)
+    server = starter._popen.pid
+    os.kill(server, signal.SIGSTOP)
+    print(ex.submit(os._exit, 3).exception(20).exitcode)
+    try: os.kill(server, signal.SIGCONT)
+    except ProcessLookupError: pass
+    after = set(ex.map(pid_of_two, range(4), chunksize=1))
+    print(len(after), len(after & before), [pid for pid in after if pid < 0 or os.kill(pid, 0)])
+    print(ex.submit(os._exit, 4).exception(20).exitcode)
+"""
+    assert run(text) == (0, "None\n2 1 []\n4\n", "")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_L22_where_nothing_tells_the_end_of_a_process(method: str) -> None:
+    """On a system without ``pidfd_open``: exit codes are known, and a long task is left alone."""
+    text = f"""
+del os.pidfd_open
+def pid_later(): time.sleep(2); return os.getpid()
+with ProcessExecutor(1, start_method={method!r}) as ex:
+    print(ex.submit(os._exit, 5).exception(20).exitcode)
+    pid = ex.submit(os.getpid).result(20)
+    if {method!r} == "forkserver": ex._room._starter._sock.settimeout(1)
+    print(ex.submit(pid_later).result(20) == pid)
+    print(type(ex.with_options(time_limit=0.1).submit(time.sleep, 9).exception(20)).__name__)
+    os.kill(ex.submit(os.getpid).result(20), signal.SIGKILL)
+    print(ex.submit(abs, -3).result(20))
+"""
+    assert run(text) == (0, "5\nTrue\nTimeLimitError\n3\n", "")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("missing", ["interpreter", "memory"])
+def test_L25_what_cannot_be_started_holds_nothing(
+    method: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a descriptor, however often it is tried."""
+
+    def no_memory(*args: Any) -> int:
+        raise OSError("no memory")
+
+    with make(start_method=method) as executor:
+        for _ in range(2):  # what is opened once is open after the first
+            with monkeypatch.context() as patch:
+                if missing == "interpreter":
+                    patch.setattr(sys, "executable", "/no/such/interpreter")
+                else:
+                    patch.setattr(os, "memfd_create", no_memory)
+                before = len(os.listdir("/proc/self/fd"))
+                for _ in range(5):
+                    assert isinstance(executor.submit(abs, -1).exception(20), InitializerError)
+                assert len(os.listdir("/proc/self/fd")) <= before
+        assert executor.submit(abs, -1).result(20) == 1
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

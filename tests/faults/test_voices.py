@@ -371,6 +371,28 @@ def test_L26_what_is_said_in_the_midst_of_a_message(caplog: pytest.LogCaptureFix
     assert {record.getMessage() for record in caplog.records} == {"tick"}
 
 
+def test_L26_an_alarm_of_a_task_tears_no_message() -> None:
+    """A signal handler of a task's that raises while a record is sent: the record is whole."""
+    text, wrong = "0123456789" * 30_000, []
+
+    class Reader(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() != text:
+                wrong.append(record)
+
+    logger, reader = logging.getLogger("alarm"), Reader()
+    logger.addHandler(reader)
+    logger.propagate = False
+    try:
+        with ProcessExecutor(1) as executor:
+            assert executor.submit(jobs.log_under_alarms, text, 200).result(50) > 100
+            assert list(executor.map(jobs.square, range(100))) == [x * x for x in range(100)]
+    finally:
+        logger.removeHandler(reader)
+        logger.propagate = True
+    assert not wrong
+
+
 def test_L26_a_record_that_cannot_be_said_fails_no_task() -> None:
     """As nowhere else."""
     with ProcessExecutor(1) as executor:

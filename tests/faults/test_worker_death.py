@@ -13,6 +13,7 @@ from unifexec import (
     Failure,
     InitializerError,
     ProcessExecutor,
+    SerializationError,
     Success,
     ThreadExecutor,
     TimeLimitError,
@@ -242,6 +243,37 @@ def test_L22_a_task_that_breaks_standard_output() -> None:
         assert executor.submit(jobs.break_standard_output).result(20) is None
         assert executor.submit(os.getpid).result(20) == pid
         assert executor.submit(jobs.die, "exit").exception(20)  # it would complain at its exit
+
+
+def test_what_cannot_be_sent_fails_its_task(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not whole when the parent's memory ends is answered by nobody else, either."""
+    before = executor.submit(jobs.pid_after, 1)
+    assert wait_for(before.running)
+    put = Child.put
+
+    def put_by_half(child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
+        put(child, kind, number, offset, *payload)
+        if b"fails" in b"".join(payload):
+            raise MemoryError
+
+    monkeypatch.setattr(Child, "put", put_by_half)
+    task = executor.submit(jobs.same, "fails")
+    with pytest.raises(SerializationError, match=r"could not be sent.*MemoryError"):
+        task.result(20)
+    outcomes = executor.map(jobs.same, ["fails", "works"], chunksize=1, errors="return")
+    assert [type(outcome) for outcome in outcomes] == [Failure, Success]
+    assert before.result(20) is not None
+
+
+def test_L22_a_worker_whose_pipe_the_caller_closed(executor: ProcessExecutor) -> None:
+    """Whoever closes descriptors that are ours loses a worker, and no more."""
+    list(executor.map(jobs.pid_after, [0.3] * 4, chunksize=1))
+    child = min(executor._room._children.values(), key=lambda child: child.pid)  # type: ignore[attr-defined]
+    os.close(child._lifeline)
+    assert wait_for(lambda: not is_running(child.pid))
+    assert len(set(executor.map(jobs.pid_after, [0.3] * 4, chunksize=1))) == 2
 
 
 def test_L22_all_workers_at_once(tmp_path: Path) -> None:

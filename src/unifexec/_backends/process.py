@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict, deque
+from contextlib import ExitStack
 from itertools import count
 from time import monotonic
 
@@ -46,7 +47,7 @@ from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import logger
-from unifexec._running import Interrupted
+from unifexec._running import Interrupted, shown
 from unifexec._segments import Cargo, Inbox, Pool
 from unifexec._voices import levels_and_filters, repeat
 from unifexec.errors import RemoteError, SerializationError, WorkerLostError
@@ -108,30 +109,35 @@ class Child:
         self._skipped = 0  # bytes still to come of a payload that there is no memory for
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
-        self.sock, theirs = socket.socketpair()
-        self.hand, their_hand = socket.socketpair()  # hands over segments (`_segments`)
-        self.hand.setblocking(False)
-        self.inbox = Inbox(self.hand)
-        self.sentinel: int | None = None
-        lifeline, self._lifeline = os.pipe()
-        with _nameless_file() as file:
-            # Space that is only promised ends who touches it, once the disk is full.
-            file.write(bytes(_bunches.SCRATCH_SIZE))
-            file.flush()
-            self._mark = mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE)
-            with theirs, their_hand:
-                fds = [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
-                try:
-                    self.process = starter.start(fds)
-                except BaseException:
-                    self.close()
-                    raise
-                finally:
-                    os.close(lifeline)
-        self.sock.setblocking(False)
+        with ExitStack() as ours, ExitStack() as given:
+            fds = self._open(ours, given)
+            self.process = starter.start(fds)
+            self._ours = ours.pop_all()
         self.sentinel = _sentinel(self.process.pid)
+        if self.sentinel is not None:
+            self._ours.callback(os.close, self.sentinel)
         self.put(_worker.SETUP, 0, 0, setup)
         self.flush()
+
+    def _open(self, ours: ExitStack, given: ExitStack) -> list[int]:
+        """What we have in common with it: its descriptors, those that `live` is given."""
+        self.sock, theirs = socket.socketpair()
+        ours.enter_context(self.sock).setblocking(False)
+        given.enter_context(theirs)
+        self.hand, their_hand = socket.socketpair()  # hands over segments (`_segments`)
+        ours.enter_context(self.hand).setblocking(False)
+        given.enter_context(their_hand)
+        self.inbox = Inbox(self.hand)
+        ours.callback(self.inbox.close)
+        lifeline, self._lifeline = os.pipe()
+        ours.callback(os.close, self._lifeline)
+        given.callback(os.close, lifeline)
+        file = given.enter_context(_nameless_file())
+        # Space that is only promised ends who touches it, once the disk is full.
+        file.write(bytes(_bunches.SCRATCH_SIZE))
+        file.flush()
+        self._mark = ours.enter_context(mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE))
+        return [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
 
     @property
     def pid(self) -> int:
@@ -267,13 +273,7 @@ class Child:
 
     def close(self) -> None:
         """Let go of what we hold of it."""
-        self.sock.close()
-        self.hand.close()
-        self.inbox.close()
-        self._mark.close()
-        os.close(self._lifeline)
-        if self.sentinel is not None:
-            os.close(self.sentinel)
+        self._ours.close()
 
     def forget_in_fork(self) -> None:
         """In a forked child of ours: the parent's death must be seen by its workers."""
@@ -421,7 +421,7 @@ class ProcessRoom(Room):
                 if key.data is None:
                     self._hear()
                 else:
-                    self._attend(key.data, events, key.fd)
+                    self._guarded(self._attend, key.data, events, key.fd)
         self._segments.close()
         self._starter.close()
         self._selector.close()
@@ -495,11 +495,21 @@ class ProcessRoom(Room):
         self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
     ) -> None:
         if kind == _worker.SEGMENT:
-            child.inbox.accept(number, offset)
+            self._accept(child, number, offset)
+        elif kind == _worker.UNMAPPED:
+            child.segments.discard(number)
+            child.shared.discard(number)
         elif kind == _worker.RETIRE:
             child.inbox.retire(number)
         elif kind == _worker.LARGE_DONE:
             self._handle(self.dispatch.answered, number, [_large_outcome(child.inbox, data)])
+
+    def _accept(self, child: Child, token: int, treatment: int) -> None:
+        """Map what a worker handed us; if it cannot be, it may be handed to us again."""
+        try:
+            child.inbox.accept(token, treatment)
+        except (OSError, MemoryError):
+            self._send(child, _worker.UNMAPPED, token, 0)
 
     def _unheard(self, child: Child, kind: int, number: int) -> None:
         """A message for which there is no memory; blocks of values are never so large."""
@@ -576,7 +586,7 @@ class ProcessRoom(Room):
 
     def _watch_process(self, child: Child) -> None:
         """Where the system has no descriptor for the end of a process."""
-        child.process.wait()
+        child.process.await_end()
         self.post(self._ended, child)
 
     def _ended(self, child: Child, now: float) -> None:
@@ -584,14 +594,23 @@ class ProcessRoom(Room):
             self._bury(child)
 
     def do_send(self, run: Run) -> None:
-        """Send the items of a batch: as few messages as they allow."""
+        """Send the items of a batch: as few messages as they allow.
+
+        A worker that has got a part of what cannot be sent whole would answer it: it is ended.
+        """
         child: Child = run.worker.carried
         if monotonic() - self._voices_seen > VOICES_SECONDS:
-            self._look_at_voices()
+            self._guarded(self._look_at_voices)
         limited = run.batch.options.time_limit is not None
-        if limited or not (self._put_bunch(child, run) or self._put_tasks(child, run)):
-            self._put_items(child, run, limited)
-        self._flush(child)
+        try:
+            if limited or not (self._put_bunch(child, run) or self._put_tasks(child, run)):
+                self._put_items(child, run, limited)
+        except Exception as why:  # no memory for it
+            failures = [Failure(_unsent(why)) for _ in run.batch.items]
+            self.post(self.dispatch.answered, run.number, failures)
+            child.kill()
+        else:
+            self._flush(child)
 
     def _put_bunch(self, child: Child, run: Run) -> bool:
         """Items of a map as one message, if that is worth it."""
@@ -683,18 +702,14 @@ class ProcessRoom(Room):
 
         What it finished is in its pipe, or in our hands; its mark tells what it was at.
         """
-        while self._listen(child) and _readable(child.sock):
-            pass
+        self._guarded(self._hear_out, child)
         self._children.pop(child.worker.number, None)
-        self._selector.unregister(child.sock)
-        if child.sentinel is not None:
-            self._selector.unregister(child.sentinel)
         child.kill()  # what its tasks started ends with it
         exitcode = child.process.wait()
         mark = child.mark()
         worker = child.worker
-        self._take_kept(child)
-        child.close()
+        self._guarded(self._take_kept, child)
+        self._guarded(self._let_go, child)
         if worker.leaving and not worker.runs:
             self._handle(self.dispatch.gone, worker.number)
         elif child.init_error is not None:
@@ -705,6 +720,16 @@ class ProcessRoom(Room):
         else:
             touched = any(mark == _bunches.mark_of(r.number, r.cursor) for r in worker.runs)
             self._handle(self.dispatch.died, worker.number, touched, _lost(child.pid, exitcode))
+
+    def _hear_out(self, child: Child) -> None:
+        while self._listen(child) and _readable(child.sock):
+            pass
+
+    def _let_go(self, child: Child) -> None:
+        self._selector.unregister(child.sock)
+        if child.sentinel is not None:
+            self._selector.unregister(child.sentinel)
+        child.close()
 
     def _take_kept(self, child: Child) -> None:
         """What it had done and could not send any more is done all the same (L22)."""
@@ -806,6 +831,12 @@ def _large_outcome(inbox: Inbox, data: bytes | memoryview) -> Success[Any] | Fai
         return unpack_cargo(inbox, note, seconds)
     finally:
         inbox.idle(note)
+
+
+def _unsent(why: Exception) -> SerializationError:
+    error = SerializationError(f"the call could not be sent to a worker: {shown(why)}")
+    error.__cause__ = why
+    return error
 
 
 def _lost(pid: int, exitcode: int | None) -> Callable[[str], WorkerLostError]:

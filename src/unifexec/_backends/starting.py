@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from time import sleep
 
 from unifexec import _worker
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
         def halt(self) -> bool:
             """Stop it in its tracks until it gets SIGCONT; False if it has ended."""
+            ...
+
+        def await_end(self) -> None:
+            """Wait until it has ended; how it did can still be asked after that."""
             ...
 
         def wait(self) -> int | None:
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
 
 METHODS = ("spawn", "forkserver")
 ANSWER_SECONDS = 10.0  # a fork server that does not answer for so long is given up
+LOOK_SECONDS = 0.05  # between two looks at a process whose end nothing tells
 
 
 def starter(method: str, environment: dict[str, str]) -> Starter:
@@ -103,16 +109,26 @@ class Spawned:
             return False
         return True
 
+    def await_end(self) -> None:
+        """Wait until it has ended, and leave it as it is where that can be done."""
+        self._is_known()
+
     def wait(self) -> int | None:
         """Wait for its end. A program that ignores SIGCHLD is not told how its children end."""
-        known = True
-        if hasattr(os, "waitid"):
-            try:
-                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            except ChildProcessError:
-                known = False
+        known = self._is_known()
         code = self._popen.wait()
         return code if known else None
+
+    def _is_known(self) -> bool:
+        """Wait for its end: whether the system tells how it ended."""
+        if not hasattr(os, "waitid"):
+            self._popen.wait()  # which keeps the code
+            return True
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return True
 
 
 class Spawner:
@@ -148,6 +164,11 @@ class Forked:
         while (state := _state(self.pid)) not in "TtZX":
             sleep(0.0002)
         return state in "Tt"
+
+    def await_end(self) -> None:
+        """Look now and then: the server would be deaf to others while it waits for one."""
+        while _state(self.pid) not in "ZX":
+            sleep(LOOK_SECONDS)
 
     def wait(self) -> int | None:
         """Wait for its end; if the server is gone, nobody knows it."""
@@ -188,14 +209,17 @@ class ForkServer:
             return self._fork(fds)
 
     def _begin(self) -> None:
-        self._sock, theirs = socket.socketpair()
-        self._sock.settimeout(ANSWER_SECONDS)
-        lifeline, self._lifeline = os.pipe()
-        with theirs:
-            self._popen = _interpreter(
-                "serve_forks", [theirs.fileno(), lifeline], self._environment
-            )
-        os.close(lifeline)
+        with ExitStack() as ours, ExitStack() as given:
+            sock, theirs = map(ours.enter_context, socket.socketpair())
+            given.enter_context(theirs)
+            lifeline, held = os.pipe()
+            given.callback(os.close, lifeline)
+            ours.callback(os.close, held)
+            fds = [theirs.fileno(), lifeline]
+            self._popen = _interpreter("serve_forks", fds, self._environment)
+            sock.settimeout(ANSWER_SECONDS)
+            self._sock, self._lifeline = sock, held
+            ours.pop_all()
         self._pids.clear()
 
     def _fork(self, fds: list[int]) -> Forked:
@@ -219,7 +243,8 @@ class ForkServer:
         try:
             self._sock.sendall(_worker.FORK.pack(pid))
             return self._answer()
-        except OSError:
+        except OSError:  # its answer may still come, and would be taken for that of the next
+            self.close()
             return None
 
     def close(self) -> None:
