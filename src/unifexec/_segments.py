@@ -249,6 +249,13 @@ class Pool:
         cargo.retire = self._retire
         return cargo
 
+    def forget(self, token: int) -> None:
+        """The receiver could not map a segment, and so will never say that it is idle."""
+        for segment in self._segments.copy():
+            if segment.token == token:
+                with suppress(ValueError):  # who looks for an idle one has taken it out
+                    self._segments.remove(segment)
+
     def close(self) -> None:
         """Keep none warm any more."""
         self._segments.clear()

@@ -238,8 +238,9 @@ class Worker:
                 from unifexec.share import dropped
 
                 dropped(number)
-        elif kind == UNMAPPED:
+        elif kind == UNMAPPED and self._pool is not None:
             self._handed.discard(number)
+            self._pool.forget(number)
 
     def _enqueue(self, number: int, offset: int, head: bytes, item: Any) -> None:
         work, index, limited, unary = ITEM_HEAD.unpack_from(head)

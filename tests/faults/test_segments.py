@@ -170,19 +170,22 @@ def test_a_worker_with_too_many_files(first: bool) -> None:
 
 
 def test_a_parent_with_too_many_files(executor: ProcessExecutor) -> None:
-    """As above, the other way."""
+    """It cannot map what a worker hands it: those results are lost, and no later ones."""
     executor.submit(jobs.block, 1, SIZE).result(30)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    executor.submit(jobs.block, 2, SIZE).result(30)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
-        error = executor.submit(jobs.block, 3, 2 * SIZE).exception(30)
+        for number in range(_segments.MOST + 1):
+            error = executor.submit(jobs.block, number, 2 * SIZE).exception(30)
+            assert isinstance(error, SerializationError)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert isinstance(error, SerializationError)
+    (child,) = executor._room._children.values()  # type: ignore[attr-defined]
+    before = len(child.inbox._maps)
     for number in range(5):
         task = executor.submit(jobs.block, number, 2 * SIZE)
         assert jobs.ends(task.result(30)) == (number, number)
+    assert len(child.inbox._maps) == before + 1
 
 
 def test_L22_death_while_reading_an_argument(tmp_path: Path, executor: ProcessExecutor) -> None:
