@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOL = 5
+HEAP_TYPE = 1 << 9  # the flag of a class that was made at run time: Py_TPFLAGS_HEAPTYPE
 ATOMS = frozenset({int, float, str, bytes, bool, type(None)})
 # Values of exactly these types cannot be changed and cannot alias: many may be one pickle.
 
@@ -294,7 +295,6 @@ def _dump_one(error: BaseException) -> bytes:
     The default way calls the class with ``args``, which fails for one whose ``__init__``
     wants something else, and for some succeeds with other ``args``.
     """
-    data = None
     try:
         data = dumps(error)
         again = pickle.loads(data)
@@ -302,15 +302,10 @@ def _dump_one(error: BaseException) -> bytes:
             return data
     except REFUSAL:
         pass
-    try:
-        parts = dumps((_rebuild, _parts_of(error)))
-        rebuild, its_parts = pickle.loads(parts)
-        rebuild(*its_parts)
-    except REFUSAL:
-        if data is None:
-            raise
-        return data
-    return parts
+    data = dumps((_rebuild, _parts_of(error)))
+    rebuild, parts = pickle.loads(data)
+    rebuild(*parts)
+    return data
 
 
 def _are_same(args: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
@@ -326,22 +321,32 @@ def _parts_of(error: Any) -> tuple[Any, ...]:
     slots = members[1] if isinstance(members, tuple) else {}
     own = dict(error.__dict__)
     others = {key: value for given in state for key, value in given.items() if key not in own}
-    return type(error), args, own, {**others, **slots}
+    others = {key: value for key, value in (others | slots).items() if _travels(value)}
+    return type(error), args, own, others
 
 
 def _rebuild(kind: type[BaseException], args: Any, own: Any, others: Any) -> BaseException:
     """Neither ``__new__`` nor ``__init__`` of the class is called, but those of its base."""
     base = _built_in_base(kind)
     error = base.__new__(kind, *args)
-    base.__init__(error, *args)
+    try:
+        base.__init__(error, *args)
+    except Exception:  # what the class has made of ``args`` is not for its base
+        error.args = args
     error.__dict__.update(own)
     for name, value in others.items():
-        setattr(error, name, value)
+        try:
+            BaseException.__setattr__(error, name, value)
+        except (AttributeError, TypeError):  # the class has a property of that name
+            pass
     return error
 
 
 def _built_in_base(kind: type[BaseException]) -> type[BaseException]:
-    return next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    """The class that lays out its memory: the nearest that was not made at run time."""
+    while kind.__flags__ & HEAP_TYPE:
+        kind = kind.__base__  # type: ignore[assignment]
+    return kind
 
 
 def _dump_group(error: Any) -> bytes:
@@ -353,11 +358,15 @@ def _dump_group(error: Any) -> bytes:
 def _load_family(family: list[Any]) -> BaseException:
     """What was dumped: first each by itself, a group after its members; then their links."""
     loaded: dict[int, BaseException] = {}
+    opened: set[int] = set()
     todo = list(range(len(family)))
     while todo:
         itself, members, *_ = family[todo[-1]]
-        missing = [number for number in members or () if number not in loaded]
+        missing = [member for member in members or () if member not in loaded]
         if missing:
+            if todo[-1] in opened:
+                raise ValueError("a group that is a member of its own")
+            opened.add(todo[-1])
             todo += missing
             continue
         number = todo.pop()

@@ -231,6 +231,7 @@ class Pool:
     def __init__(self, retire: Callable[[int], object]) -> None:
         self._retire = retire  # told the token of a segment that will not be used again
         self._segments: deque[WarmSegment] = deque()  # who looks at one has taken it out
+        self._unmapped: set[int] = set()
 
     def load(self, parts: Sequence[memoryview]) -> Segment:
         """A segment with this cargo, claimed; raises ``OSError`` if there is none."""
@@ -249,12 +250,9 @@ class Pool:
         cargo.retire = self._retire
         return cargo
 
-    def forget(self, token: int) -> None:
+    def unmapped(self, token: int) -> None:
         """The receiver could not map a segment, and so will never say that it is idle."""
-        for segment in self._segments.copy():
-            if segment.token == token:
-                with suppress(ValueError):  # who looks for an idle one has taken it out
-                    self._segments.remove(segment)
+        self._unmapped.add(token)
 
     def close(self) -> None:
         """Keep none warm any more."""
@@ -268,6 +266,9 @@ class Pool:
                 segment = self._segments.popleft()
             except IndexError:  # other threads are looking at the rest
                 break
+            if segment.token in self._unmapped:
+                self._unmapped.discard(segment.token)
+                segment.idle()
             if found is None and segment.size >= size and not segment.busy:
                 segment.claim()
                 found = segment

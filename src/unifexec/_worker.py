@@ -240,7 +240,7 @@ class Worker:
                 dropped(number)
         elif kind == UNMAPPED and self._pool is not None:
             self._handed.discard(number)
-            self._pool.forget(number)
+            self._pool.unmapped(number)
 
     def _enqueue(self, number: int, offset: int, head: bytes, item: Any) -> None:
         work, index, limited, unary = ITEM_HEAD.unpack_from(head)
@@ -702,6 +702,8 @@ class Worker:
         it all: bytes go, and how many of the first part have gone is kept; or it is removed,
         which gives None, and so 0.
         """
+        if not self._unsent:  # such a handler had something to say, and sent it all
+            return
         (sent,), part = self._sent, self._unsent[0]
         if sent < len(part):
             rest = memoryview(part)[sent:] if sent else part

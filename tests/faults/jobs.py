@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unifexec import Executor
+    from unifexec.share import Shared
 
 
 def square(x: int) -> int:
@@ -55,6 +56,10 @@ def block(number: int, size: int) -> Block:
 def ends(block: Block) -> tuple[int, int]:
     """The first and the last byte."""
     return block.data[0], block.data[-1]
+
+
+def ends_of_shared(shared: Shared[Block]) -> tuple[int, int]:
+    return ends(shared.value)
 
 
 def overwrite(block: Block, number: int) -> Block:
@@ -416,6 +421,16 @@ def raise_own_group(kind: Any) -> None:
     raise kind("text", [KeyError(1)], 3)
 
 
+def raise_of_a_class_without_module() -> None:
+    """A class that was made by ``exec`` counts itself to the built-in ones."""
+    names: Any = {}
+    text = (
+        "class OddError(Exception):\n    def __init__(self, first, second): super().__init__(first)"
+    )
+    exec(text, names)
+    raise names["OddError"]("first", "second")
+
+
 def raise_deep_group(depth: int) -> None:
     error: Exception = ValueError("the innermost")
     for _ in range(depth):
@@ -575,6 +590,37 @@ class OwnImportError(ImportError):
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first, name="a name", path="a path")
         self.mark = second
+
+
+class LockedSlotError(Exception):
+    __slots__ = ("lock",)
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.lock = threading.Lock()
+
+
+class PropertyError(ImportError):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first, path="a path")
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "a property"
+
+
+class OwnDecodeError(UnicodeDecodeError):
+    def __init__(self, first: str, second: str) -> None:
+        self.args = (first,)
+
+
+class MiddleError(RuntimeError):
+    pass
+
+
+class MixedError(MiddleError, OSError):
+    def __init__(self, first: str, second: str) -> None:
+        OSError.__init__(self, 2, first, second)
 
 
 class OwnNewGroup(ExceptionGroup[Exception]):

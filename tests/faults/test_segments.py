@@ -6,11 +6,13 @@ import errno
 import os
 import resource
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from unifexec import ProcessExecutor, SerializationError, WorkerLostError, _segments
+from unifexec.share import share
 
 from . import jobs
 
@@ -167,6 +169,18 @@ def test_a_worker_with_too_many_files(first: bool) -> None:
             task = executor.submit(jobs.ends, jobs.block(number, 2 * SIZE))
             assert task.result(30) == (number, number)
         assert warm(executor) == (1 if first else 2)
+
+
+def test_a_function_with_a_shared_value_of_a_worker_with_too_many_files() -> None:
+    """As above: what the function refers to is handed over again, too."""
+    with ProcessExecutor(1) as executor, share(jobs.block(7, SIZE)) as shared:
+        pid = executor.submit(os.getpid).result(30)
+        ends = partial(jobs.ends_of_shared, shared)
+        executor.submit(jobs.hold_all_files).result(30)
+        assert executor.submit(ends).exception(30) is not None
+        assert executor.submit(jobs.release_files).result(30) == pid
+        for _ in range(3):
+            assert executor.submit(ends).result(30) == (7, 7)
 
 
 def test_a_parent_with_too_many_files(executor: ProcessExecutor) -> None:

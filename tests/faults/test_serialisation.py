@@ -221,6 +221,10 @@ def test_L12_exceptions_of_their_own_mind(executor: ProcessExecutor, what: str) 
         (jobs.OwnFileError, ["errno", "strerror", "filename", "mark"]),
         (jobs.OwnExit, ["code", "mark"]),
         (jobs.OwnImportError, ["name", "path", "mark"]),
+        (jobs.LockedSlotError, ["args"]),
+        (jobs.PropertyError, ["name", "path"]),
+        (jobs.OwnDecodeError, ["args"]),
+        (jobs.MixedError, ["errno", "filename"]),
     ],
 )
 def test_L11_what_an_exception_knows(
@@ -244,6 +248,12 @@ def test_L11_arguments_that_look_different_everywhere(
     assert type(again) is kind
     assert again.args[0].mark == 3
     assert getattr(again, name) is again.args[0]
+
+
+def test_L11_a_class_that_counts_itself_to_the_built_in_ones(executor: ProcessExecutor) -> None:
+    """It arrives by its parts, too."""
+    error = executor.submit(jobs.raise_of_a_class_without_module).exception(20)
+    assert (type(error).__name__, error and error.args) == ("OddError", ("first",))
 
 
 @pytest.mark.parametrize("kind", [jobs.OwnNewGroup, jobs.OwnReduceGroup])

@@ -245,8 +245,9 @@ def test_L22_a_task_that_breaks_standard_output() -> None:
         assert executor.submit(jobs.die, "exit").exception(20)  # it would complain at its exit
 
 
+@pytest.mark.parametrize("when", ["put", "joined"])
 def test_what_cannot_be_sent_fails_its_task(
-    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """What is not whole when the parent's memory ends is answered by nobody else, either."""
     before = executor.submit(jobs.pid_after, 1)
@@ -258,7 +259,16 @@ def test_what_cannot_be_sent_fails_its_task(
         if b"fails" in b"".join(payload):
             raise MemoryError
 
-    monkeypatch.setattr(Child, "put", put_by_half)
+    def join(child: Child) -> None:
+        if b"fails" in b"".join(child._small):
+            raise MemoryError
+        join_small(child)
+
+    join_small = Child._join_small
+    if when == "put":
+        monkeypatch.setattr(Child, "put", put_by_half)
+    else:
+        monkeypatch.setattr(Child, "_join_small", join)
     task = executor.submit(jobs.same, "fails")
     with pytest.raises(SerializationError, match=r"could not be sent.*MemoryError"):
         task.result(20)

@@ -40,7 +40,7 @@ ROWS = [
     Row("L8", f"{SUITE}::TestThread::test_L08_an_unstarted_map_is_finished_by_close", "_backends/local.py", "                run.finish()\n                self._block", "                run.truncate()\n                self._block"),
     Row("L9", f"{SUITE}::TestThread::test_L09_a_faulty_iterable", "_core/collect.py", "        self._fault = fault\n", "        pass\n"),
     Row("L10", f"{LIMITS}::test_L10_a_slow_item_holds_nobody_up", "_core/dispatch.py", '            elif what == "patience":\n                self._withdraw(self.runs[number])', '            elif what == "patience":\n                pass'),
-    Row("L11", f"{SERIAL}::test_L11_same_exception", "_pickling.py", "        parts = dumps((_rebuild, _parts_of(error)))\n", "        raise ValueError\n        parts = b''\n"),
+    Row("L11", f"{SERIAL}::test_L11_same_exception", "_pickling.py", "    data = dumps((_rebuild, _parts_of(error)))\n", "    raise ValueError\n    data = b''\n"),
     Row("L11", f"{SERIAL}::test_L11_exceptions_that_lead_to_the_same", "_pickling.py", "        links = number_of(one.__cause__), number_of(one.__context__)\n", "        links = number_of(one.__cause__), None\n"),
     Row("L12", f"{SERIAL}::test_L12_what_cannot_be_rebuilt_in_the_parent", "_backends/packing.py", "        return Success(pickle.loads(data), seconds=seconds)\n    except BaseException as error:", "        return Success(pickle.loads(data), seconds=seconds)\n    except ZeroDivisionError as error:"),
     Row("L12", f"{SERIAL}::test_L12_what_a_worker_has_no_memory_for", "_worker.py", "            return self._skip(kind, number, offset, size)\n", "            raise\n"),

@@ -109,6 +109,7 @@ class Child:
         self._skipped = 0  # bytes still to come of a payload that there is no memory for
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
+        self.put(_worker.SETUP, 0, 0, setup)
         with ExitStack() as ours, ExitStack() as given:
             fds = self._open(ours, given)
             self.process = starter.start(fds)
@@ -116,8 +117,6 @@ class Child:
         self.sentinel = _sentinel(self.process.pid)
         if self.sentinel is not None:
             self._ours.callback(os.close, self.sentinel)
-        self.put(_worker.SETUP, 0, 0, setup)
-        self.flush()
 
     def _open(self, ours: ExitStack, given: ExitStack) -> list[int]:
         """What we have in common with it: its descriptors, those that `live` is given."""
@@ -263,6 +262,8 @@ class Child:
 
         Itself by name as well: a task may have moved it to another group.
         """
+        self._small.clear()  # what it has not been sent yet it will not read
+        self._output.clear()
         number = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows: by force
         for kill in (getattr(os, "killpg", None), os.kill):
             try:
@@ -571,6 +572,13 @@ class ProcessRoom(Room):
             self.post(self.dispatch.spawn_failed, worker.number, error)
             return
         worker.carried = self._children[worker.number] = child
+        try:
+            self._register(child)
+        except Exception:  # it could not be heard
+            child.kill()
+            self.post(self._ended, child)
+
+    def _register(self, child: Child) -> None:
         events = selectors.EVENT_READ | (0 if child.flush() else selectors.EVENT_WRITE)
         self._selector.register(child.sock, events, child)
         if child.sentinel is not None:
@@ -605,12 +613,11 @@ class ProcessRoom(Room):
         try:
             if limited or not (self._put_bunch(child, run) or self._put_tasks(child, run)):
                 self._put_items(child, run, limited)
+            self._flush(child)
         except Exception as why:  # no memory for it
+            child.kill()
             failures = [Failure(_unsent(why)) for _ in run.batch.items]
             self.post(self.dispatch.answered, run.number, failures)
-            child.kill()
-        else:
-            self._flush(child)
 
     def _put_bunch(self, child: Child, run: Run) -> bool:
         """Items of a map as one message, if that is worth it."""
@@ -664,12 +671,12 @@ class ProcessRoom(Room):
 
     def _send_work(self, child: Child, work: Work) -> None:
         """Functions travel once per worker, and are dropped when others crowd them out."""
+        for shared in work.shared:
+            send_shared(self, child, shared)
         if work.key in child.known:
             child.known.move_to_end(work.key)
             return
         child.known[work.key] = None
-        for shared in work.shared:
-            send_shared(self, child, shared)
         child.put(_worker.WORK, work.key, 0, work.frame)
         if len(child.known) > KNOWN_WORKS:
             oldest, _ = child.known.popitem(last=False)
@@ -726,10 +733,12 @@ class ProcessRoom(Room):
             pass
 
     def _let_go(self, child: Child) -> None:
-        self._selector.unregister(child.sock)
-        if child.sentinel is not None:
-            self._selector.unregister(child.sentinel)
-        child.close()
+        try:
+            self._selector.unregister(child.sock)
+            if child.sentinel is not None:
+                self._selector.unregister(child.sentinel)
+        finally:
+            child.close()
 
     def _take_kept(self, child: Child) -> None:
         """What it had done and could not send any more is done all the same (L22)."""

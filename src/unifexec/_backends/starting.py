@@ -156,7 +156,10 @@ class Forked:
         self._server = server
 
     def halt(self) -> bool:
-        """Stop it, and wait until it has stopped; it is nobody's pid until `wait` is called."""
+        """Stop it, and wait until it has stopped.
+
+        No other process has its pid until `wait` is called, as long as its server lives.
+        """
         try:
             os.kill(self.pid, signal.SIGSTOP)
         except ProcessLookupError:
