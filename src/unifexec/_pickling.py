@@ -309,7 +309,10 @@ def _dump_one(error: BaseException) -> bytes:
 
 
 def _are_same(args: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
-    """Whether they look the same, or pickle so: a ``repr`` may have an address in it."""
+    """Whether they look the same, or pickle so: a ``repr`` may have an address in it.
+
+    Both were rebuilt once, then: equal strings are one object in the same places.
+    """
     return repr(args) == repr(others) or dumps(args) == dumps(pickle.loads(dumps(others)))
 
 
@@ -345,7 +348,7 @@ def _rebuild(kind: type[BaseException], args: Any, own: Any, others: Any) -> Bas
 def _built_in_base(kind: type[BaseException]) -> type[BaseException]:
     """The class that lays out its memory: the nearest that was not made at run time."""
     while kind.__flags__ & HEAP_TYPE:
-        kind = kind.__base__  # type: ignore[assignment]
+        kind = kind.__base__  # type: ignore[assignment]  # None for `object` only, which is static
     return kind
 
 
@@ -358,18 +361,15 @@ def _dump_group(error: Any) -> bytes:
 def _load_family(family: list[Any]) -> BaseException:
     """What was dumped: first each by itself, a group after its members; then their links."""
     loaded: dict[int, BaseException] = {}
-    opened: set[int] = set()
     todo = list(range(len(family)))
     while todo:
-        itself, members, *_ = family[todo[-1]]
+        number = todo[-1]
+        itself, members, *_ = family[number]
         missing = [member for member in members or () if member not in loaded]
         if missing:
-            if todo[-1] in opened:
-                raise ValueError("a group that is a member of its own")
-            opened.add(todo[-1])
             todo += missing
             continue
-        number = todo.pop()
+        todo.pop()
         if number not in loaded:
             inside = None if members is None else [loaded[member] for member in members]
             loaded[number] = _load_one(itself, inside)

@@ -231,7 +231,7 @@ class Pool:
     def __init__(self, retire: Callable[[int], object]) -> None:
         self._retire = retire  # told the token of a segment that will not be used again
         self._segments: deque[WarmSegment] = deque()  # who looks at one has taken it out
-        self._unmapped: set[int] = set()
+        self._unmapped: set[int] = set()  # tokens of those that nobody else will say are idle
 
     def load(self, parts: Sequence[memoryview]) -> Segment:
         """A segment with this cargo, claimed; raises ``OSError`` if there is none."""

@@ -602,10 +602,10 @@ class LockedSlotError(Exception):
 
 class PropertyError(ImportError):
     def __init__(self, first: str, second: str) -> None:
-        super().__init__(first, path="a path")
+        super().__init__(first, name="a name", path="a path")
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:  # type: ignore[override]  # such classes are: it shadows a field
         return "a property"
 
 

@@ -194,12 +194,21 @@ def test_a_parent_with_too_many_files(executor: ProcessExecutor) -> None:
             assert isinstance(error, SerializationError)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    (child,) = executor._room._children.values()  # type: ignore[attr-defined]
+    (child,) = executor._room._children.values()  # type: ignore[attr-defined]  # of a process room
     before = len(child.inbox._maps)
     for number in range(5):
         task = executor.submit(jobs.block, number, 2 * SIZE)
         assert jobs.ends(task.result(30)) == (number, number)
     assert len(child.inbox._maps) == before + 1
+
+
+def test_a_segment_that_was_not_mapped_is_idle() -> None:
+    """Its receiver cannot say so, as it would after it has read it."""
+    pool = _segments.Pool(lambda token: None)
+    segment = pool.load([memoryview(b"first")])
+    assert pool.load([memoryview(b"busy")]) is not segment
+    pool.unmapped(segment.token)
+    assert pool.load([memoryview(b"again")]) is segment
 
 
 def test_L22_death_while_reading_an_argument(tmp_path: Path, executor: ProcessExecutor) -> None:

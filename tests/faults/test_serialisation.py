@@ -277,7 +277,7 @@ def test_L11_an_exception_that_takes_no_notes(executor: ProcessExecutor) -> None
     """It has the traceback of the worker all the same."""
     error = executor.submit(jobs.raise_unnotable).exception(20)
     assert isinstance(error, KeyError)
-    assert error.__notes__ == "no list"  # type: ignore[comparison-overlap]
+    assert error.__notes__ == "no list"  # type: ignore[comparison-overlap]  # it should be a list
     assert type(error.__cause__).__name__ == "WorkerTraceback"
 
 

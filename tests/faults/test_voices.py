@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
+import socket
 import threading
 import time
 import warnings
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from unifexec import ProcessExecutor
+from unifexec import ProcessExecutor, _bunches, _worker
 
 from . import jobs
 from .programs import run, wait_for
@@ -391,6 +395,32 @@ def test_L26_an_alarm_of_a_task_tears_no_message() -> None:
         logger.removeHandler(reader)
         logger.propagate = True
     assert not wrong
+
+
+def test_L26_what_is_said_between_two_messages() -> None:
+    """By a signal handler that comes when one has been looked for, and sends it: both are whole."""
+    ours, theirs = socket.socketpair()
+    hand, their_hand = socket.socketpair()
+    with ours, theirs, hand, their_hand:
+        worker = _worker.Worker(theirs, mmap.mmap(-1, _bunches.SCRATCH_SIZE), their_hand)
+
+        class Interrupted(deque[Any]):
+            """Looked at, it is not empty; and then it is, since the handler has sent all."""
+
+            is_due = True
+
+            def __len__(self) -> int:
+                count = super().__len__()
+                if count and self.is_due:
+                    self.is_due = False
+                    worker._send(_worker.SAID, 2, 0)
+                return count
+
+        worker._unsent = Interrupted()
+        worker._send(_worker.SAID, 1, 0)
+        worker._file.close()
+        numbers = [number for _, number, _, _ in _worker.HEADER.iter_unpack(ours.recv(4096))]
+    assert numbers == [1, 2]
 
 
 def test_L26_a_record_that_cannot_be_said_fails_no_task() -> None:

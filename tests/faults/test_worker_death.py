@@ -277,10 +277,27 @@ def test_what_cannot_be_sent_fails_its_task(
     assert before.result(20) is not None
 
 
+def test_L22_a_worker_that_cannot_be_heard(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system can watch no more pipes for a moment, another worker is started."""
+    selector, failures = executor._room._selector, [OSError("no space left")]  # type: ignore[attr-defined]  # of a process room
+    register = selector.register
+
+    def refuse(*args: object) -> object:
+        if failures:
+            raise failures.pop()
+        return register(*args)
+
+    monkeypatch.setattr(selector, "register", refuse)
+    assert executor.submit(jobs.square, 3).result(20) == 9
+    assert not failures
+
+
 def test_L22_a_worker_whose_pipe_the_caller_closed(executor: ProcessExecutor) -> None:
     """Whoever closes descriptors that are ours loses a worker, and no more."""
     list(executor.map(jobs.pid_after, [0.3] * 4, chunksize=1))
-    child = min(executor._room._children.values(), key=lambda child: child.pid)  # type: ignore[attr-defined]
+    child = min(executor._room._children.values(), key=lambda child: child.pid)  # type: ignore[attr-defined]  # of a process room
     os.close(child._lifeline)
     assert wait_for(lambda: not is_running(child.pid))
     assert len(set(executor.map(jobs.pid_after, [0.3] * 4, chunksize=1))) == 2

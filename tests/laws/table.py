@@ -71,7 +71,7 @@ ROWS = [
     Row("L22", f"{LIFECYCLE}::test_workers_cannot_be_started_with", "_backends/process.py", "            self.post(self.dispatch.spawn_failed, worker.number, error)\n", "            self.post(self.dispatch.init_failed, worker.number, error)\n"),
     Row("L23", f"{ENDINGS}::test_L23_workers_go_with_their_parent", "_worker.py", "    global this_worker\n    hold_lifeline(lifeline)\n", "    global this_worker\n"),
     Row("L24", f"{SERIAL}::test_L24_python_dash_c", "_pickling.py", '        if b"__main__" not in data:', "        if True:"),
-    Row("L25", f"{CLEAN}::test_L25_lost_workers_leave_nothing", "_backends/process.py", "        ours.callback(os.close, self._lifeline)\n", "        pass\n"),
+    Row("L25", f"{CLEAN}::test_L25_lost_workers_leave_nothing", "_backends/starting.py", "    ours.callback(os.close, held)\n", "    pass\n"),
     Row("L25", f"{CLEAN}::test_L25_nobody_can_connect_and_no_file_has_a_name", "_backends/process.py", "        self._bell, self._ear = socket.socketpair()\n", "        self._bell, self._ear = socket.socketpair()\n        self._door = socket.create_server(('127.0.0.1', 0))\n"),
     Row("L26", f"{VOICES}::test_L26_log_records_reach_the_parent", "_backends/process.py", "            callbacks.run([lambda: _repeat(data)])", "            pass"),
     Row("L26", f"{VOICES}::test_L26_levels_follow_the_parent", "_backends/process.py", "        if before != self._voices:", "        if False:"),

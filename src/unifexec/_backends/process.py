@@ -42,7 +42,13 @@ from unifexec._backends.packing import (
     unpack_value,
 )
 from unifexec._backends.parcels import pack_call, retire, send_item, send_shared
-from unifexec._backends.starting import METHODS, search_path, starter
+from unifexec._backends.starting import (
+    METHODS,
+    lifeline_pair,
+    search_path,
+    socket_pair,
+    starter,
+)
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -120,23 +126,19 @@ class Child:
 
     def _open(self, ours: ExitStack, given: ExitStack) -> list[int]:
         """What we have in common with it: its descriptors, those that `live` is given."""
-        self.sock, theirs = socket.socketpair()
-        ours.enter_context(self.sock).setblocking(False)
-        given.enter_context(theirs)
-        self.hand, their_hand = socket.socketpair()  # hands over segments (`_segments`)
-        ours.enter_context(self.hand).setblocking(False)
-        given.enter_context(their_hand)
+        self.sock, theirs = socket_pair(ours, given)
+        self.sock.setblocking(False)
+        self.hand, their_hand = socket_pair(ours, given)  # hands over segments (`_segments`)
+        self.hand.setblocking(False)
         self.inbox = Inbox(self.hand)
         ours.callback(self.inbox.close)
-        lifeline, self._lifeline = os.pipe()
-        ours.callback(os.close, self._lifeline)
-        given.callback(os.close, lifeline)
+        self._lifeline, lifeline = lifeline_pair(ours, given)
         file = given.enter_context(_nameless_file())
         # Space that is only promised ends who touches it, once the disk is full.
         file.write(bytes(_bunches.SCRATCH_SIZE))
         file.flush()
         self._mark = ours.enter_context(mmap.mmap(file.fileno(), _bunches.SCRATCH_SIZE))
-        return [theirs.fileno(), file.fileno(), lifeline, their_hand.fileno()]
+        return [theirs, file.fileno(), lifeline, their_hand]
 
     @property
     def pid(self) -> int:

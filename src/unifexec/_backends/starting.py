@@ -91,6 +91,21 @@ def _interpreter(
     )
 
 
+def socket_pair(ours: ExitStack, given: ExitStack) -> tuple[socket.socket, int]:
+    """A socket of ours, and the descriptor of its other end, which a process is given."""
+    sock, theirs = socket.socketpair()
+    given.enter_context(theirs)
+    return ours.enter_context(sock), theirs.fileno()
+
+
+def lifeline_pair(ours: ExitStack, given: ExitStack) -> tuple[int, int]:
+    """The end of a lifeline that we hold, and the one that a process is given."""
+    lifeline, held = os.pipe()
+    given.callback(os.close, lifeline)
+    ours.callback(os.close, held)
+    return held, lifeline
+
+
 class Spawned:
     """A process that is our child."""
 
@@ -213,15 +228,10 @@ class ForkServer:
 
     def _begin(self) -> None:
         with ExitStack() as ours, ExitStack() as given:
-            sock, theirs = map(ours.enter_context, socket.socketpair())
-            given.enter_context(theirs)
-            lifeline, held = os.pipe()
-            given.callback(os.close, lifeline)
-            ours.callback(os.close, held)
-            fds = [theirs.fileno(), lifeline]
-            self._popen = _interpreter("serve_forks", fds, self._environment)
-            sock.settimeout(ANSWER_SECONDS)
-            self._sock, self._lifeline = sock, held
+            self._sock, theirs = socket_pair(ours, given)
+            self._sock.settimeout(ANSWER_SECONDS)
+            self._lifeline, lifeline = lifeline_pair(ours, given)
+            self._popen = _interpreter("serve_forks", [theirs, lifeline], self._environment)
             ours.pop_all()
         self._pids.clear()
 
