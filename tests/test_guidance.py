@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -29,7 +30,9 @@ from unifexec.guidance.trials import (
     NO_TIME,
     NONE_ENDED,
     STUCK,
+    Attempt,
     Candidate,
+    Contest,
     Trial,
     candidates,
 )
@@ -420,6 +423,22 @@ def test_what_computes_elsewhere_is_guessed_to_want_threads() -> None:
     assert (guess.kind, guess.workers) == ("thread", 2)
 
 
+def test_a_coroutine_that_waits_leaves_its_loop_only_for_what_is_far_ahead() -> None:
+    """On a busy machine one slice shows half of what another shows; it is told, and not hidden."""
+    waits = alone(0.02, waiting=0.02, coroutine=True)
+    tried = [trial("serial", 50), trial("thread", 900, 32), trial("async", 500, 1000)]
+    tried += [trial("async", 490, 100)]
+    choice = judging.choose(tried, waits, Travel(), 2, None)
+    assert (choice.kind, choice.workers, choice.speedup) == ("async", 100, 9.8)
+    assert (choice.as_good, choice.confidence) == ((), "medium")
+    told = " ".join(telling.reasons(choice, waits, Travel(), tried, [], None))
+    assert "leaves its event loop only for 2 times its rate" in told
+    holds_up_its_loop = [trial("serial", 50), trial("thread", 900, 32), trial("async", 52, 1000)]
+    assert judging.choose(holds_up_its_loop, waits, Travel(), 2, None).kind == "thread"
+    plain = alone(0.02, waiting=0.02)
+    assert judging.choose(tried, plain, Travel(), 2, None).kind == "thread"
+
+
 def test_threads_for_coroutines_are_not_too_many() -> None:
     """Each has a loop of its own: a thousand of them take seconds to end."""
     tried = candidates(alone(waiting=0.01, coroutine=True), Travel(), 2, 5000, 9)
@@ -475,6 +494,33 @@ def test_one_of_each_kind_is_tried_before_other_counts() -> None:
     waits = alone(0.1, waiting=0.1, coroutine=True)
     kinds = [c.kind for c in candidates(waits, Travel(), 2, None, 9)]
     assert kinds[:4] == ["serial", "async", "thread", "process"]
+
+
+class SlowAtFirst(Attempt):
+    """Each run costs its setting up, the first one more; no call is really made."""
+
+    def start(self, deadline: float) -> None:
+        """Nothing to start."""
+
+    def run(self, calls: int, deadline: float, buffersize: int | None) -> None:
+        """One chunk after the other in each worker, 0.1 ms a call."""
+        candidate = self.trial.candidate
+        setting_up = 0.001 if self.trial.calls else 0.1
+        seconds = setting_up + math.ceil(calls / candidate.wave) * (candidate.chunksize or 1) * 1e-4
+        self.trial.rates.append(calls / seconds)
+        self.trial.calls += calls
+
+
+@pytest.mark.parametrize("chunksize", [None, 100])
+def test_a_slice_is_long_however_slow_the_first_calls_were(chunksize: int | None) -> None:
+    """A slow start made slices of some calls: what was measured was the start of a map."""
+    candidate = Candidate("process", 2, chunksize)
+    attempt = SlowAtFirst(candidate, functions.add_one, [1], alone(1e-4))
+    contest = Contest(functions.add_one, [1], alone(1e-4), Travel(), time.monotonic() + 60)
+    contest.prepare(attempt, 0.2)
+    assert 0.7 * 4000 <= attempt.slice_calls <= 4000  # 2 workers, 0.2 s, 0.1 ms a call
+    assert attempt.slice_calls % candidate.wave == 0
+    assert attempt.trial.rate > 0.9 * 20_000
 
 
 def test_weighing_takes_little_of_the_budget() -> None:

@@ -61,6 +61,11 @@ class Alone:
         return self.waiting / max(self.waiting + self.computing, 1e-9)
 
     @property
+    def wants_a_loop(self) -> bool:
+        """A coroutine that does nothing but wait: an event loop is made for these."""
+        return self.coroutine and self.waiting_share > 0.9
+
+    @property
     def mostly_elsewhere(self) -> bool:
         """It computes in other threads or in child processes."""
         return self.elsewhere > max(0.3 * self.seconds, CLOCK_SECONDS)

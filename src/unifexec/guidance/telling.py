@@ -138,6 +138,11 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
             f"It made {rate(chosen.rate)} calls a second; of the {others} kinds that were tried, "
             f"the fastest was {_named(rival.candidate)}: {rate(rival.rate)}."
         )
+        if rival.rate > chosen.rate and not choice.reckoned:
+            yield (
+                "What does nothing but wait leaves its event loop only for "
+                f"{judging.FAR_AHEAD:.0f} times its rate: such short measurements vary."
+            )
 
 
 def is_chosen(candidate: Candidate, choice: Choice | Advice) -> bool:

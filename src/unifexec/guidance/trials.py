@@ -34,6 +34,7 @@ PROCESS_SECONDS = 0.1  # to start a worker process: a first guess
 CHUNK_SECONDS = 0.01  # work per chunk, where one is tried against the default
 SHORTEST_SLICE, LONGEST_SLICE = 0.08, 0.4  # seconds
 SLICES = 4  # that fit into the share of a candidate
+LONG_ENOUGH = 0.7  # of a slice
 MOST_TURNS = 20
 LOOKED_AT = 8  # coroutines at once, to see whether their waits overlap
 OVERLAP = 2.0  # times the rate of one after the other: what they reach then, at least
@@ -49,6 +50,7 @@ CLEARLY = 1.2  # times a bound that was itself measured
 LEAST_SLICES = 2  # for every candidate, however slow
 ENOUGH_SLICES = 4  # for a candidate that nobody comes close to
 BEHIND = 0.6  # of the best rate: slower candidates get no more turns
+FAR_BEHIND = 0.3  # the same, where one kind is the natural choice, and may have had bad luck
 MOST_BYTES = 1 << 28  # of inputs and results under way at once
 SCARCE_SECONDS = 0.02  # a call: there may be no time to try all candidates with such calls
 END_SECONDS = 1.0  # and the time of some calls: then what still runs is given up
@@ -63,6 +65,11 @@ class Candidate:
     kind: str
     workers: int
     chunksize: int | None = None
+
+    @property
+    def wave(self) -> int:
+        """So many calls give every worker something to do."""
+        return self.workers * (self.chunksize or 1)
 
 
 @dataclass
@@ -302,7 +309,8 @@ class Contest:
                     continue
                 share = max(0.0, self._left()) / (len(attempts) - number + 1)
                 self.prepare(attempt, min(max(share / SLICES, SHORTEST_SLICE), LONGEST_SLICE))
-            self.take_turns(attempts, MOST_TURNS, BEHIND)
+            behind = FAR_BEHIND if self._alone.wants_a_loop else BEHIND
+            self.take_turns(attempts, MOST_TURNS, behind)
         finally:
             for attempt in attempts:
                 attempt.tell_to_stop()
@@ -402,10 +410,10 @@ class Contest:
                 return
             if turn == 0:
                 attempt.trial.rates.clear()
+            elif calls >= LONG_ENOUGH * attempt.slice_calls:
+                return
             calls = min(max(attempt.slice_calls, calls), 20 * calls)
             self._run(attempt, calls)
-            if calls >= attempt.slice_calls:
-                return
 
     def _may_hold_up_the_loop(self, candidate: Candidate) -> bool:
         """Whether many coroutines at once may take much longer than one, and a few can tell.
@@ -428,8 +436,8 @@ class Contest:
         return candidate.workers * PROCESS_SECONDS + self._alone.first
 
     def _first_calls(self, candidate: Candidate) -> int:
-        """One for each worker; fewer where that saves much time, or much memory."""
-        calls = min(candidate.workers, self._most_calls_at_once)
+        """One wave; fewer where that saves much time, or much memory."""
+        calls = min(candidate.wave, self._most_calls_at_once)
         while calls > 2:
             seconds, fewer = (self._expected(candidate, n) for n in (calls, calls // 2))
             if seconds < self._left() / 4 or fewer > 0.8 * seconds:
@@ -439,8 +447,8 @@ class Contest:
 
     def _whole_waves(self, candidate: Candidate, calls: int) -> int:
         """As many calls as keep every worker busy to the end."""
-        workers = min(candidate.workers, self._most_calls_at_once)
-        return max(1, round(calls / workers)) * workers if calls >= workers else max(1, calls)
+        wave = min(candidate.wave, self._most_calls_at_once)
+        return max(1, round(calls / wave)) * wave if calls >= wave else max(1, calls)
 
     def _run(self, attempt: Attempt, calls: int) -> None:
         candidate, left = attempt.trial.candidate, self._left()
