@@ -435,8 +435,19 @@ def test_a_coroutine_that_waits_leaves_its_loop_only_for_what_is_far_ahead() -> 
     assert "leaves its event loop only for 2 times its rate" in told
     holds_up_its_loop = [trial("serial", 50), trial("thread", 900, 32), trial("async", 52, 1000)]
     assert judging.choose(holds_up_its_loop, waits, Travel(), 2, None).kind == "thread"
+    with_two_workers = [trial("serial", 50), trial("thread", 98), trial("async", 50)]
+    assert judging.choose(with_two_workers, waits, Travel(), 2, None).kind == "thread"
     plain = alone(0.02, waiting=0.02)
     assert judging.choose(tried, plain, Travel(), 2, None).kind == "thread"
+
+
+def test_only_coroutines_are_told_of_their_loop() -> None:
+    """Not a plain function for which chunks were a little faster, and not advised."""
+    chunked = Trial(Candidate("process", 2, 40), [103.0, 103.0], 10)
+    tried = [trial("serial", 100), trial("process", 90), chunked]
+    choice = judging.choose(tried, alone(), Travel(), 2, None)
+    assert (choice.kind, choice.as_good) == ("serial", ())
+    assert "loop" not in " ".join(telling.reasons(choice, alone(), Travel(), tried, [], None))
 
 
 def test_threads_for_coroutines_are_not_too_many() -> None:

@@ -100,13 +100,16 @@ def choose(
 
 
 def _best(able: Sequence[Trial], alone: Alone) -> Trial:
-    """The fastest; but what wants an event loop leaves it only for what is far ahead.
+    """The fastest; but waits that overlap on a loop leave it only for what is far ahead.
 
     On a busy machine one short slice may show half, or twice, of what another one shows.
     """
     fastest = max(able, key=_rate)
+    serial = max((trial.rate for trial in able if trial.candidate.kind == "serial"), default=0.0)
     loops = [trial for trial in able if trial.candidate.kind == "async" and alone.wants_a_loop]
-    own = max(loops, key=_rate, default=fastest)
+    own = max(
+        (each for each in loops if each.rate > CLEAR_LEAD * serial), key=_rate, default=fastest
+    )
     return fastest if fastest.rate > FAR_AHEAD * own.rate else own
 
 

@@ -46,7 +46,7 @@ def reasons(
         *_how_cores_are_used(holds_gil),
         *_what_travelling_costs(each, weighed),
         *_how_much_calls_vary(alone),
-        *_what_was_fastest(choice, tried),
+        *_what_was_fastest(choice, alone, tried),
         *_what_starting_costs(choice, tried),
         *_how_busy_it_was(choice, alone),
         *_what_is_doubtful(tried, failed),
@@ -122,7 +122,7 @@ def _how_much_calls_vary(alone: Alone) -> Iterator[str]:
         )
 
 
-def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
+def _what_was_fastest(choice: Choice, alone: Alone, tried: Sequence[Trial]) -> Iterator[str]:
     rivals = [t for t in tried if t.rates and not t.problem]
     rivals = [t for t in rivals if t.candidate.kind not in {choice.kind, *choice.as_good}]
     if choice.as_good:
@@ -138,7 +138,7 @@ def _what_was_fastest(choice: Choice, tried: Sequence[Trial]) -> Iterator[str]:
             f"It made {rate(chosen.rate)} calls a second; of the {others} kinds that were tried, "
             f"the fastest was {_named(rival.candidate)}: {rate(rival.rate)}."
         )
-        if rival.rate > chosen.rate and not choice.reckoned:
+        if choice.kind == "async" and alone.wants_a_loop and rival.rate > chosen.rate:
             yield (
                 "What does nothing but wait leaves its event loop only for "
                 f"{judging.FAR_AHEAD:.0f} times its rate: such short measurements vary."
