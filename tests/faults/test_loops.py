@@ -13,7 +13,7 @@ import pytest
 from unifexec import AsyncExecutor, TaskCancelledError, ThreadExecutor, create_executor
 
 from . import jobs
-from .programs import run
+from .programs import run, wait_for
 
 KINDS = ["serial", "thread", "process", "async"]
 
@@ -179,10 +179,8 @@ def test_L16_no_more_are_given_up_than_may_be(kind: str, caplog: pytest.LogCaptu
         tasks = [limited.submit(stop.wait, 20) for _ in range(4)]
         for task in tasks:
             assert isinstance(task.exception(20), TimeoutError)
-        deadline = time.monotonic() + 10
-        while len(caplog.messages) < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert executor.stats().abandoned == 1
+        assert wait_for(lambda: len(caplog.messages) == 3)
+        assert wait_for(lambda: executor.stats().abandoned == 1)  # it is told, and then counted
     finally:
         stop.set()
         executor.shutdown()

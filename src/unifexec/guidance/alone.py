@@ -61,9 +61,14 @@ class Alone:
         return self.waiting / max(self.waiting + self.computing, 1e-9)
 
     @property
+    def only_waits(self) -> bool:
+        """It does next to nothing but wait."""
+        return self.waiting_share > 0.9
+
+    @property
     def wants_a_loop(self) -> bool:
         """A coroutine that does nothing but wait: an event loop is made for these."""
-        return self.coroutine and self.waiting_share > 0.9
+        return self.coroutine and self.only_waits
 
     @property
     def mostly_elsewhere(self) -> bool:
@@ -73,7 +78,7 @@ class Alone:
     @property
     def disturbed(self) -> bool:
         """Other programs took much of the time in which this one would have computed."""
-        if self.seconds < CLOCK_SECONDS or self.waiting_share > 0.9:
+        if self.seconds < CLOCK_SECONDS or self.only_waits:
             return False
         return self.queueing > DISTURBING * self.computing
 

@@ -79,9 +79,9 @@ def _what_a_call_is(alone: Alone, tried: Sequence[Trial]) -> str:
         return f"{took}, and computes in other threads or processes, not in the one that calls."
     if alone.seconds < judging.TINY_SECONDS:
         return f"{took}: that is less than it costs to hand a call to any worker."
-    share = alone.waiting_share
-    if share > 0.9:
+    if alone.only_waits:
         return f"{took}, and does nothing but wait."
+    share = alone.waiting_share
     if share < 0.1:
         return f"{took}, and computes all the time."
     return f"{took}: {share:.0%} of it waits, the rest computes."

@@ -424,7 +424,7 @@ class Contest:
         many = candidate.kind == "async" and candidate.workers > LOOKED_AT
         return (
             many
-            and alone.waiting_share > 0.9
+            and alone.only_waits
             and LOOKED_AT * alone.seconds < left / 2
             and candidate.workers * alone.seconds > left / 2
         )
