@@ -1,19 +1,17 @@
 """What a worker process is given to run, and the values it has not sent: see `_worker`.
 
 Functions and arguments as they come, many items as one *bunch*, and the memory that the worker
-shares with its parent. A worker loads it to begin with: of the package, `_pickling` and `_running`.
+shares with its parent. A worker loads it to begin with, and what it imports.
 """
 
 from __future__ import annotations
 
-import marshal
 import pickle
 import struct
 from functools import partial
-from io import BytesIO
 from time import perf_counter
 
-from unifexec import _pickling
+from unifexec import _records
 from unifexec._running import claims, shown
 
 TYPE_CHECKING = False
@@ -26,12 +24,12 @@ if TYPE_CHECKING:
 
 ITEM_HEAD = struct.Struct("!QI??")  # in front of ITEM: work, index, limited, one argument
 COUNT = struct.Struct("!I")
-MARK = struct.Struct("=Q")
 SCRATCH = struct.Struct("=QQQQ")  # shared memory: the mark, then whose values lie behind it
-END = 3  # the word that tells where the values end
-SCRATCH_SIZE = 1 << 15  # bytes of shared memory: the words, and the values
+COUNT_WORD = 3  # the word that tells how many there are
+SCRATCH_SIZE = 1 << 16  # bytes of shared memory: the words, and the values
+IN_BUNCH = (1 << 63) + 1  # the mark of a worker that is at the item behind its last value
 OFFSET_BITS = 20  # of a mark: batches hold fewer items than this can count
-NO_ROOM = b"cunifexec._bunches\nno_room\n(tR."  # a pickle that calls `no_room`
+NO_ROOM = b"\x80\x02cunifexec._bunches\nno_room\n(tR."  # a pickle that calls `no_room`
 
 
 def no_room() -> None:
@@ -67,29 +65,39 @@ class Work:
 
 
 class Bunch:
-    """Items of a map that came together, and the values of those that are done and not sent.
+    """Items of a map that came together, and how far they are.
 
-    Or single tasks: then each has a function of its own, and is timed by itself.
-
-    The main thread runs them; the control thread takes back those that have not started, and
-    sends what is done when it does. Values are appended by the one, and sent under a lock.
+    The main thread runs them, and keeps their values in memory that the parent shares
+    (`Scratch`); the control thread takes back those that have not started, and sends what is
+    done when it does.
     """
 
+    width = 1  # values that each item leaves there
+
     def __init__(
-        self, run: int, work: Work, index: int, items: list[Any], one_pickle: bool, unary: bool
+        self, run: int, work: Work, index: int, items: list[Any], flat: bool, unary: bool
     ) -> None:
         self.run = run
         self.index = index
         self._work = work
-        self.one_pickle = one_pickle  # items are arguments as they are, else bytes
+        self.flat = flat  # items are arguments as they are, else bytes
         self.unary = unary  # items are the one argument of a call
         self.todo: Iterator[Any] = claims(items)
-        self.offset = 0  # the item that runs
-        self.values: list[Any] = []  # since the last that was not a plain success
-        self.first = 0  # the offset of the first of them
-        self.sent = 0  # so many of them were sent
-        self.seconds: list[float] | None = None  # of single tasks, as `values`
+        self.first = 0  # the offset of the first of which a value is kept
+        self.sent = 0  # so many of those kept were sent
+        self.pickles = False  # there may be a pickle among them
+        self.words: memoryview | None = None  # of the `Scratch`, while it runs
         self.since = perf_counter()
+
+    @property
+    def kept(self) -> int:
+        """Items whose values are kept."""
+        return 0 if self.words is None else self.words[COUNT_WORD]
+
+    @property
+    def offset(self) -> int:
+        """The item that runs."""
+        return self.first + self.kept
 
     def __len__(self) -> int:
         """Items before the one that runs; see `CurrentRun`."""
@@ -104,13 +112,13 @@ class Bunch:
         fn = self._work.fn
         if fn is None or self._work.context is not None:
             return partial(load_and_call, self._work, unary=self.unary)
-        if self.one_pickle:
+        if self.flat:
             return fn if self.unary else partial(_spread, fn)
         return partial(_load_argument if self.unary else _load_arguments, fn, self._work.name)
 
-    def begin(self) -> None:
+    def begin(self, first: int) -> None:
         """All values before this item were sent, or given otherwise."""
-        self.values, self.first, self.sent = [], self.offset, 0
+        self.first, self.sent, self.pickles = first, 0, False
         self.since = perf_counter()
 
     def waited(self, seconds: float) -> None:
@@ -118,18 +126,18 @@ class Bunch:
 
     def seconds_of_last(self) -> float:
         """How long the item took that is over now, about."""
-        return (perf_counter() - self.since) / (self.offset + 1 - self.first - self.sent)
+        return (perf_counter() - self.since) / (self.kept + 1 - self.sent)
 
 
 class TaskBunch(Bunch):
-    """Single tasks that came together."""
+    """Single tasks that came together: each has a function of its own, and is timed by itself."""
 
-    seconds: list[float]
+    width = 2  # its value, and the seconds that it took
 
     def __init__(self, run: int, works: list[Work], items: list[Any]) -> None:
         super().__init__(run, works[0], 0, list(zip(works, items, strict=True)), False, False)
         self._works = works
-        self.seconds = []
+        self.seconds = 0.0  # of the last
 
     def at(self, offset: int) -> tuple[Work, int]:
         """Each has its own."""
@@ -144,24 +152,19 @@ class TaskBunch(Bunch):
         try:
             return load_and_call(*item)
         finally:
-            self.seconds.append(perf_counter() - began)
-
-    def begin(self) -> None:
-        """All values before this task were sent, or given otherwise."""
-        super().begin()
-        self.seconds = []
+            self.seconds = perf_counter() - began
 
     def waited(self, seconds: float) -> None:
         """The task that runs turned out to be a coroutine, which took so long."""
-        self.seconds[-1] += seconds
+        self.seconds += seconds
 
     def seconds_of_last(self) -> float:
         """How long the task took that is over now."""
-        return self.seconds[-1] if self.seconds else 0.0
+        return self.seconds
 
 
 class NoRoomError(Exception):
-    """A value is too large for the room that is left in shared memory."""
+    """A value is too large for the room that is left in shared memory: it goes by itself."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -174,50 +177,55 @@ class UnsendableError(Exception):
 class Scratch:
     """The memory that a worker shares with its parent: what it is at, and what it did last.
 
-    The words: the mark; then run, offset of the first value, and end of the values that lie
-    behind them. So values that were not sent yet survive the worker (L22). A value is written
-    before the end is, and the end before the mark of the next item.
+    The words: the mark; then run, offset of the first value, and number of the items whose
+    values lie behind them (`_records`). So values that were not sent yet survive the worker
+    (L22), and a block that is sent is what lies there. A value is written before it is
+    counted; and counting it says that the next item is taken up.
     """
 
     def __init__(self, memory: mmap.mmap) -> None:
         self.memory = memory
         self.words = memoryview(memory)[: SCRATCH.size].cast("Q")
-        self.words[END] = SCRATCH.size
+        self.memory.seek(SCRATCH.size)
 
     def set_mark(self, value: int) -> None:
         """Say what the worker is at."""
         self.words[0] = value
 
-    def leave(self) -> None:
-        """In a process that a task forked: whoever writes here now fails."""
+    def leave(self) -> memoryview:
+        """In a process that a task forked: who writes here now fails. A copy of the words."""
+        words = memoryview(bytes(self.words)).cast("Q")
         self.words.release()
         self.memory.close()
+        return words
 
     def begin(self, run: int, first: int) -> None:
         """Forget the values: all of them were sent."""
-        self.words[END] = SCRATCH.size
+        self.words[COUNT_WORD] = 0
         self.words[1], self.words[2] = run, first
+        self.memory.seek(SCRATCH.size)
+
+    def values(self) -> bytes:
+        """Those that are counted; and one perhaps that is not counted yet."""
+        return self.memory[SCRATCH.size : self.memory.tell()]
 
 
-class Pickled:
-    """A value that is no atom, as it will travel."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+def mark_in(memory: mmap.mmap) -> int:
+    """In the parent: what a worker is at; true when it is dead or stopped."""
+    mark, run, first, count = SCRATCH.unpack_from(memory, 0)
+    return mark_of(run, first + count) if mark == IN_BUNCH else mark
 
 
-def kept(memory: mmap.mmap) -> tuple[int, int, list[Any]]:
-    """In the parent, of a worker that died: run, offset of the first value, and the values."""
-    _, run, first, end = SCRATCH.unpack_from(memory, 0)
-    values: list[Any] = []
-    if end > SCRATCH.size:
-        file = BytesIO(memory[SCRATCH.size : end])
-        while file.tell() < end - SCRATCH.size:
-            value = marshal.load(file)
-            values.append(Pickled(value[0]) if type(value) is tuple else value)
-    return run, first, values
+def kept_in(memory: mmap.mmap) -> tuple[int, int, int]:
+    """In the parent, of a worker that died: run, offset of the first value, how many there are."""
+    _, run, first, count = SCRATCH.unpack_from(memory, 0)
+    return run, first, count
+
+
+def values_in(memory: mmap.mmap, count: int) -> list[Any]:
+    """So many of the values that are kept there."""
+    values: list[Any] = _records.loads(_records.listed(count, memory[SCRATCH.size :]))
+    return values
 
 
 def _spread(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -240,7 +248,7 @@ class LargeCall:
 
 def _load_argument(fn: Callable[..., Any], name: str, item: memoryview) -> Any:
     try:
-        argument = pickle.loads(item)
+        argument = _records.loads(item)
     except Exception as error:
         raise _cannot_rebuild("arguments", name, error) from error
     return fn(argument)
@@ -264,7 +272,7 @@ def load_and_call(work: Work, item: Any, unary: bool = False) -> Any:
         if type(item) is LargeCall:
             value = item.load()
         elif isinstance(item, (memoryview, bytes)):
-            value = pickle.loads(item)
+            value = _records.loads(item)
         else:
             value = item if unary else (item, {})
         args, kwargs = ((value,), {}) if unary else value
@@ -299,11 +307,6 @@ def split(data: memoryview) -> list[memoryview]:
     lengths = struct.unpack_from(f"!{count}Q", data, COUNT.size)
     end = COUNT.size + 8 * count
     return [data[end : (end := end + length)] for length in lengths]
-
-
-def data_of(value: Any) -> bytes:
-    """A value of a bunch as bytes."""
-    return value.data if type(value) is Pickled else _pickling.dumps(value)
 
 
 def note_of(work: Work, index: int) -> str:

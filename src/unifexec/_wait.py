@@ -316,6 +316,7 @@ class AsyncioDelivery(Delivery):
             loop.call_soon_threadsafe(self._deliver)
 
     async def give_way(self) -> None:
+        self.shared_at = monotonic()  # others that come here in this turn need not give way, too
         await self._asyncio.sleep(0)
         self.shared_at = monotonic()
 

@@ -27,22 +27,20 @@ from contextvars import Context
 from itertools import islice
 from time import perf_counter, sleep
 
-from unifexec import _pickling
+from unifexec import _pickling, _records
 from unifexec._bunches import (
-    END,
+    COUNT_WORD,
+    IN_BUNCH,
     ITEM_HEAD,
     NO_ROOM,
     SCRATCH_SIZE,
     Bunch,
     LargeCall,
     NoRoomError,
-    Pickled,
     Scratch,
     TaskBunch,
     UnsendableError,
     Work,
-    data_of,
-    joined,
     load_and_call,
     loads_simple,
     mark_of,
@@ -50,6 +48,7 @@ from unifexec._bunches import (
     split,
 )
 from unifexec._gate import Gate, Seat
+from unifexec._records import FORMAT, RECORDS, is_record
 from unifexec._running import (
     FIRST_COUNT,
     FLUSH_SECONDS,
@@ -74,15 +73,14 @@ if TYPE_CHECKING:
 # cannot be read fails its own task, and nothing else.
 HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, size of payload
 ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
-ITEMS_HEAD = struct.Struct("!QI??")  # in front of ITEMS: work, first, as one pickle, one argument
-BLOCK_HEAD = struct.Struct("!d?")  # in front of BLOCK: seconds each, as one pickle
-TASKS_HEAD = struct.Struct("!I?")  # in front of TASKS_BLOCK: how many, as one pickle; then seconds
+ITEMS_HEAD = struct.Struct("!QI??")  # in front of ITEMS: work, first, as one list, one argument
+BLOCK_HEAD = struct.Struct("!dI?")  # in front of BLOCK: seconds each, how many are old, pickles
 FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
 
 # from the parent
 SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS, TASKS = range(10)
-# from the worker
-READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK, TASKS_BLOCK = range(10, 18)
+# from the worker; BLOCK has the number of its items where others have an offset
+READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
 # what is large (`_segments`): from either side, from the parent, from the worker
 SEGMENT, UNMAPPED, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 26)
 # status of an answer
@@ -95,7 +93,7 @@ SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
 
 
 def tasks_head(count: int) -> struct.Struct:
-    """What stands in front of TASKS: as one pickle, then the work of each task."""
+    """What stands in front of TASKS: whether as one list, then the work of each task."""
     return struct.Struct(f"!?{count}Q")
 
 
@@ -249,17 +247,17 @@ class Worker:
         self._bell.put(None)
 
     def _enqueue_all(self, run: int, payload: bytes) -> None:
-        work, index, one_pickle, unary = ITEMS_HEAD.unpack_from(payload)
+        work, index, flat, unary = ITEMS_HEAD.unpack_from(payload)
         data = memoryview(payload)[ITEMS_HEAD.size :]
-        items = loads_simple(data) if one_pickle else split(data)
-        self._add(Bunch(run, self._works[work], index, items, one_pickle, unary))
+        items = _records.loads(data) if flat else split(data)
+        self._add(Bunch(run, self._works[work], index, items, flat, unary))
 
     def _enqueue_tasks(self, run: int, count: int, payload: bytes) -> None:
         head = tasks_head(count)
-        one_pickle, *keys = head.unpack_from(payload)
+        flat, *keys = head.unpack_from(payload)
         works = [self._works[key] for key in keys]
         data = memoryview(payload)[head.size :]
-        self._add(TaskBunch(run, works, loads_simple(data) if one_pickle else split(data)))
+        self._add(TaskBunch(run, works, _records.loads(data) if flat else split(data)))
 
     def _add(self, bunch: Bunch) -> None:
         self._bunches[bunch.run] = bunch
@@ -526,6 +524,7 @@ class Worker:
         context = Context()
         context.run(current.set, task)
         self._scratch.begin(bunch.run, 0)
+        bunch.words = self._scratch.words
         self._bunch = bunch
         count = FIRST_COUNT
         while True:
@@ -544,11 +543,11 @@ class Worker:
             each = (perf_counter() - start) / done
             count = max(FIRST_COUNT, min(int(FLUSH_SECONDS / max(each, 1e-7)), 8 * count))
             if perf_counter() - bunch.since > FLUSH_SECONDS:
-                self._send_values(bunch)
-        self._bunch = None
+                self._flush_bunch(bunch)
         seat.leave()
-        self._send_values(bunch)
-        self._scratch.set_mark(0)
+        self._flush_bunch(bunch)
+        with self._sending:  # the control thread may be about to ask what it has kept
+            bunch.words = self._bunch = None
         self._bunches.pop(bunch.run, None)
 
     def _run_some(self, bunch: Bunch, task: CurrentRun, context: Context, count: int) -> None:
@@ -556,34 +555,30 @@ class Worker:
 
         The loop in which tiny tasks spend their time: whatever can be is a local variable.
         """
-        memory, words = self._scratch.memory, self._scratch.words
-        call, fresh, kept, dumps = bunch.call(), context.copy, bunch.values.append, marshal.dumps
+        words, write, dumps = self._scratch.words, self._scratch.memory.write, marshal.dumps
+        call, fresh, timed = bunch.call(), context.copy, bunch.width > 1
         known: type | None = None  # an atom: its values need no look
-        mark, end = mark_of(bunch.run, bunch.offset), words[END]
+        kept = words[COUNT_WORD]
+        words[0] = IN_BUNCH
         for item in islice(bunch.todo, count):
-            words[0] = mark
             own = fresh()
             self._interruptible = True
             if self._target is not None:
                 self._stop_if_told()
             value: Any = own.run(call, item)
             self._interruptible = False
-            if type(value) is known:
-                data = dumps(value)  # type: ignore[arg-type]  # an atom
-            else:
+            if type(value) is not known and not (type(value) in RECORDS and is_record(value)):
                 value = self._look(bunch, task, value, own)
-                if type(value) is Pickled:
-                    data = dumps((value.data,))
-                else:
-                    known, data = type(value), dumps(value)
-            stop = end + len(data)
-            if stop > SCRATCH_SIZE:
-                raise NoRoomError(value)
-            memory[end:stop] = data
-            words[END] = end = stop
-            kept(value)
-            bunch.offset += 1
-            mark += 1
+                known = type(value) if type(value) in _pickling.ATOMS else None
+            data = dumps(value, FORMAT)
+            if timed:
+                data += dumps(bunch.seconds_of_last(), FORMAT)
+            try:
+                write(data)
+            except ValueError:  # beyond the end
+                raise NoRoomError(value) from None
+            words[COUNT_WORD] = kept = kept + 1
+        words[0] = 0
 
     def _look(self, bunch: Bunch, task: CurrentRun, value: Any, context: Context) -> Any:
         """A value as it is kept and sent, if it is not one of those that need no look."""
@@ -595,7 +590,8 @@ class Worker:
             finally:
                 self._job = None
                 bunch.waited(perf_counter() - began)
-        if type(value) in _pickling.ATOMS:
+        kind = type(value)
+        if kind in _pickling.ATOMS or (kind in RECORDS and is_record(value)):
             return value
         try:
             data = self._pack(value)
@@ -603,16 +599,17 @@ class Worker:
             name = bunch.at(bunch.offset)[0].name
             text = _pickling.explain(f"the result of {name!r}", value, error)
             raise UnsendableError(text) from None
-        if type(data) is bytes:
-            return Pickled(data)
-        raise NoRoomError(data)
+        if type(data) is not bytes:
+            raise NoRoomError(data)
+        bunch.pickles = True
+        return _records.pickled(data)
 
     def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
         """An item is over that is no small success: what was done before it goes first."""
         self._interruptible = False
-        seconds = bunch.seconds_of_last()
-        self._send_values(bunch)
-        self._begin(bunch)
+        offset, seconds = bunch.offset, bunch.seconds_of_last()
+        self._scratch.set_mark(mark_of(bunch.run, offset))
+        self._flush_bunch(bunch)
         if type(error) is NoRoomError:
             status, data = VALUE, self._by_itself(error.value)  # for the next there is room
         elif type(error) is UnsendableError:
@@ -621,48 +618,48 @@ class Worker:
             status, data = INTERRUPTED, b""
         else:
             error = presentable(error, __file__)
-            note = note_of(*bunch.at(bunch.offset))
-            status, data = ERROR, _pickling.dump_error(error, note)
+            status, data = ERROR, _pickling.dump_error(error, note_of(*bunch.at(offset)))
         _flush()
         if isinstance(data, bytes):
-            self._send(DONE, bunch.run, bunch.offset, ANSWER.pack(status, seconds), data)
+            self._send(DONE, bunch.run, offset, ANSWER.pack(status, seconds), data)
         else:
-            self._send_large(bunch.run, bunch.offset, seconds, data)
-        bunch.offset += 1
-        self._begin(bunch)
+            self._send_large(bunch.run, offset, seconds, data)
+        self._begin(bunch, offset + 1)
 
     def _by_itself(self, value: Any) -> Any:
         """A value as bytes, or as a cargo if it is large."""
-        if type(value) is Pickled:
-            return value.data
-        return self._pack(value) if type(value) in _pickling.ATOMS else value
+        if _records.is_pickled(value):
+            return value[1]
+        small = type(value) in _pickling.ATOMS or type(value) in RECORDS
+        return self._pack(value) if small else value
 
-    def _begin(self, bunch: Bunch) -> None:
+    def _begin(self, bunch: Bunch, offset: int) -> None:
         """All that is done was sent."""
-        self._scratch.begin(bunch.run, bunch.offset)
         with self._sending:
-            bunch.begin()
+            self._scratch.begin(bunch.run, offset)
+            bunch.begin(offset)
+
+    def _flush_bunch(self, bunch: Bunch) -> None:
+        """Send what is done, and make room; on the main thread."""
+        self._send_values(bunch)
+        self._begin(bunch, bunch.offset)
 
     def _send_values(self, bunch: Bunch) -> None:
-        """Send the values that were not sent yet; from either thread."""
+        """Send the values that were not sent yet; from either thread.
+
+        As they lie in the scratch, from its begin: if the control thread has sent some
+        already, the parent is told how many, and leaves them out.
+        """
         with self._sending:
-            first, values = bunch.first + bunch.sent, bunch.values[bunch.sent :]
-            if not values:
+            sent, kept = bunch.sent, bunch.kept
+            if sent == kept:
                 return
-            bunch.sent += len(values)
+            bunch.sent = kept
             now = perf_counter()
-            each, bunch.since = (now - bunch.since) / len(values), now
-            one_pickle = _pickling.ATOMS.issuperset(map(type, values))
-            data = _pickling.dumps(values) if one_pickle else joined(map(data_of, values))
+            each, bunch.since = (now - bunch.since) / (kept - sent), now
             _flush()
-            if bunch.seconds is None:
-                head = BLOCK_HEAD.pack(each, one_pickle)
-                self._write(BLOCK, bunch.run, first, head, data)
-            else:
-                seconds = bunch.seconds[first - bunch.first :][: len(values)]
-                head = TASKS_HEAD.pack(len(values), one_pickle)
-                times = struct.pack(f"!{len(values)}d", *seconds)
-                self._write(TASKS_BLOCK, bunch.run, first, head, times, data)
+            head = BLOCK_HEAD.pack(each, sent, bunch.pickles)
+            self._write(BLOCK, bunch.run, kept, head, self._scratch.values())
 
     # -- both --
 
@@ -717,7 +714,9 @@ class Worker:
         A copy of the task that comes to its end there ends that process, and tells nobody.
         """
         self._send = self._tell_one = self._send_values = _end_quietly  # type: ignore[method-assign, assignment]
-        self._scratch.leave()
+        words = self._scratch.leave()
+        if self._bunch is not None:
+            self._bunch.words = words
 
 
 def _end_quietly(*message: object) -> None:

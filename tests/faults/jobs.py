@@ -913,3 +913,52 @@ def log_under_alarms(text: str, times: int) -> int:
         except TooLateError:
             cut += 1
     return cut
+
+
+SHOWN = {"times": 0}
+
+
+def show_again(x: int) -> dict[str, int]:
+    """Return one and the same dict each time, changed."""
+    SHOWN["times"] = x
+    return SHOWN
+
+
+def odd_value(x: int, guilty: int, folder: str) -> Any:
+    """Values that travel in different ways, after leaving a mark; one item dies, once."""
+    note_and_square(x, folder)
+    if x == guilty and len((Path(folder) / str(x)).read_text()) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return odd(x)
+
+
+def odd(x: int) -> Any:
+    """An atom, a record, a pickle, bytes that stand alone, in turn."""
+    return [x, {"x": x, "half": x / 2}, (x, str(x)), {x, -x}, [[x], {"in": x}], b"x" * 70_000][
+        x % 6
+    ]
+
+
+def slow_at(x: int, slow: int, folder: str) -> dict[str, int]:
+    """Leave a mark, and take long on one item."""
+    if x == slow:
+        time.sleep(0.1)
+    return {"square": note_and_square(x, folder)}
+
+
+def name_in_a_copy(x: int) -> str:
+    """What a process that a task forks knows of the task."""
+    from unifexec import current_task
+
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork of a threaded process
+        pid = os.fork()
+    if pid == 0:
+        task = current_task()
+        os.write(writing, f"{task.name} {task.index}".encode() if task else b"none")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writing)
+    with open(reading) as file:
+        return file.read()

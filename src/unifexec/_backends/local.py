@@ -77,6 +77,10 @@ JOIN_SECONDS = 0.01  # how long an awaited close may hold the loop for threads t
 LEAST_SLEEP = 0.001  # seconds of the carrier's, where another thread is at work for it
 
 
+def _tell_fault(call: object) -> None:
+    logger().exception("unifexec: internal error in %r", call)
+
+
 def seconds_until(deadline: float | None) -> float | None:
     """How long one may wait; None for ever."""
     return None if deadline is None else max(0.0, deadline - monotonic())
@@ -321,14 +325,17 @@ class Room(_wait.Watched):
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
         self._guarded(event, *args, monotonic())
         for name, *rest in self.dispatch.take_actions():
-            self._guarded(getattr(self, "do_" + name), *rest)
+            try:
+                getattr(self, "do_" + name)(*rest)
+            except Exception:
+                _tell_fault(name)
 
     def _guarded(self, call: Callable[..., object], *args: Any) -> None:
         """A fault of ours is told, and keeps nothing else from being done."""
         try:
             call(*args)
         except Exception:
-            logger().exception("unifexec: internal error in %r", call)
+            _tell_fault(call)
 
     def seconds_to_deadline(self) -> float | None:
         """How long the carrier may sleep.

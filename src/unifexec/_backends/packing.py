@@ -9,9 +9,10 @@ from __future__ import annotations
 import pickle
 import sys
 from itertools import chain
+from operator import itemgetter
 from types import BuiltinFunctionType, FunctionType
 
-from unifexec import _pickling
+from unifexec import _pickling, _records
 from unifexec._bunches import joined
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verbs import name_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from unifexec._segments import Inbox
 
 MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
+FUNCTIONS = frozenset({FunctionType, BuiltinFunctionType})
 SIZED = frozenset({str, bytes})  # atoms that may be large
 LONE_ATOMS = _pickling.ATOMS - {bytes}  # those that may be items as they are: see `are_atoms`
 
@@ -48,10 +50,10 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
 
 def is_reference(fn: Any) -> bool:
     """Whether a function travels as its name, which a worker can import: always the same bytes."""
-    if not isinstance(fn, (FunctionType, BuiltinFunctionType)) or fn.__module__ == "__main__":
+    if type(fn) not in FUNCTIONS or (module := fn.__module__) == "__main__":
         return False
     try:
-        return getattr(sys.modules.get(fn.__module__), fn.__qualname__, None) is fn
+        return getattr(sys.modules.get(module), fn.__qualname__, None) is fn
     except Exception:  # a module of its own mind, or a name that is none
         return False
 
@@ -84,12 +86,26 @@ def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[A
     """The arguments of items of a map, each as bytes; what cannot travel as its error (L12)."""
     if isinstance(work, SerializationError):
         return [_same_error(work) for _ in inputs]
-    packed: list[Any] = []
+    packed: list[Any] | None = _packed_records(inputs) if unary else None
+    if packed is not None:
+        return packed
+    packed = []
     for item in inputs:
         data = _pickling.dumps_plainly(item if unary else (item, {}))
         if data is None or len(data) >= _pickling.LARGE:
             data = _packed_item(room, work, (item,) if unary else item, unary)
         packed.append(data)
+    return packed
+
+
+def _packed_records(inputs: list[Any]) -> list[Any] | None:
+    """Each of many records as bytes; None if one is something else, or large."""
+    try:
+        packed = _records.dump_each(inputs) if _records.are_records(inputs) else None
+    except (ValueError, RuntimeError):  # another thread has just changed one
+        return None
+    if packed is None or max(map(len, packed)) >= _pickling.LARGE:
+        return None
     return packed
 
 
@@ -102,7 +118,7 @@ def _packed_item(room: Any, work: Any, args: tuple[Any, ...], unary: bool) -> An
 
 def unpack_item(item: bytes, unary: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What was packed by `packed_items` or `pack_arguments`."""
-    value = pickle.loads(item)
+    value = _records.loads(item)
     args, kwargs = ((value,), {}) if unary else value
     return args, kwargs
 
@@ -138,13 +154,15 @@ def are_small_atoms(args: tuple[Any, ...]) -> bool:
 
 
 def pack_bunch(items: list[Any]) -> tuple[bool, bytes] | None:
-    """Many items as one message: whether as one pickle, and its bytes; None if not worth it."""
+    """Many items as one message: whether as one list, and its bytes; None if not worth it."""
     kinds = set(map(type, items))
     if kinds == {tuple} or kinds <= LONE_ATOMS:
-        return True, pickle.dumps(items, _pickling.PROTOCOL)
-    if kinds == {bytes} and sum(map(len, items)) < MOST_IN_A_BUNCH:
+        return True, _records.dumps(items)
+    if kinds != {bytes} or sum(map(len, items)) >= MOST_IN_A_BUNCH:
+        return None
+    if _records.PICKLE in map(itemgetter(0), items):
         return False, joined(items)
-    return None
+    return True, _records.listed(len(items), b"".join(items))
 
 
 def unpack_value(data: Any, seconds: float) -> Success[Any] | Failure:

@@ -12,7 +12,6 @@ import pickle
 import selectors
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
@@ -21,7 +20,7 @@ from contextlib import ExitStack
 from itertools import count
 from time import monotonic
 
-from unifexec import _bunches, _pickling, _worker
+from unifexec import _bunches, _pickling, _records, _worker
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.cores import usable_cores
 from unifexec._backends.local import (
@@ -71,7 +70,8 @@ if TYPE_CHECKING:
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
 NO_MEMORY = memoryview(b"")  # instead of a payload that there is no memory for
-READ_SIZE = 1 << 20  # bytes read from one worker before the others have their turn
+READ_SIZE = 1 << 16  # bytes read from one worker before the others have their turn
+# More would be taken from the system, and given back, for each read.
 NATIVE_POOLS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -147,12 +147,15 @@ class Child:
 
     def mark(self) -> int:
         """What it is at; true when it is dead or stopped."""
-        (value,) = _bunches.MARK.unpack_from(self._mark, 0)
-        return int(value)
+        return _bunches.mark_in(self._mark)
 
-    def kept(self) -> tuple[int, int, list[Any]]:
-        """Once it is dead: run, offset of the first, and values that it may not have sent."""
-        return _bunches.kept(self._mark)
+    def kept(self) -> tuple[int, int, int]:
+        """Once it is dead: run, offset of the first, and number of values it may not have sent."""
+        return _bunches.kept_in(self._mark)
+
+    def values(self, count: int) -> list[Any]:
+        """So many of them."""
+        return _bunches.values_in(self._mark, count)
 
     # -- the pipe: never blocking, on this side --
 
@@ -476,9 +479,7 @@ class ProcessRoom(Room):
         if data is NO_MEMORY:
             self._unheard(child, kind, number)
         elif kind == _worker.BLOCK:
-            self._take_block(number, data)
-        elif kind == _worker.TASKS_BLOCK:
-            self._take_tasks(number, data)
+            self._take_block(number, offset, data)
         elif kind == _worker.DONE:
             self._handle(self.dispatch.answered, number, [_outcome(data)])
         elif kind == _worker.STARTED:
@@ -526,28 +527,39 @@ class ProcessRoom(Room):
         else:
             logger().error("what worker process %d said is lost: %s", child.pid, why)
 
-    def _take_block(self, number: int, data: bytes | memoryview) -> None:
-        """Values of items of a run, in order; one that cannot be rebuilt fails its own task."""
-        seconds, one_pickle = _worker.BLOCK_HEAD.unpack_from(data)
-        parts = memoryview(data)[_worker.BLOCK_HEAD.size :]
-        try:
-            values = _values(parts, one_pickle)
-        except BaseException:
-            outcomes = [unpack_value(part, seconds) for part in _bunches.split(parts)]
-            self._handle(self.dispatch.answered, number, outcomes)
+    def _take_block(self, number: int, count: int, data: bytes | memoryview) -> None:
+        """Values of so many items of a run, in order, of which we may have the first already."""
+        seconds, old, pickles = _worker.BLOCK_HEAD.unpack_from(data)
+        run = self.dispatch.runs.get(number)
+        if run is None:  # what it answers was settled otherwise
+            return
+        width = 2 if run.batch.single else 1
+        stream = memoryview(data)[_worker.BLOCK_HEAD.size :]
+        values = _records.loads(_records.listed(width * count, stream))[width * old :]
+        if width > 1:
+            self._take_tasks(number, values[::2], values[1::2], pickles)
+        elif pickles:
+            self._take_pickles(number, values, seconds)
         else:
             self._handle(self.dispatch.answered_block, number, values, seconds)
 
-    def _take_tasks(self, number: int, data: bytes | memoryview) -> None:
-        """As `_take_block`, of single tasks, each with its own time."""
-        count, one_pickle = _worker.TASKS_HEAD.unpack_from(data)
-        rest = memoryview(data)[_worker.TASKS_HEAD.size :]
-        seconds, parts = struct.unpack_from(f"!{count}d", rest), rest[8 * count :]
-        answers: list[Any]
+    def _take_pickles(self, number: int, values: list[Any], seconds: float) -> None:
+        """As `_take_block`; a value that cannot be rebuilt here fails its own task."""
         try:
-            answers = list(zip(_values(parts, one_pickle), seconds, strict=True))
+            rebuilt = [pickle.loads(v[1]) if _records.is_pickled(v) else v for v in values]
         except BaseException:
-            answers = list(map(_answer, _bunches.split(parts), seconds))
+            outcomes = [_rebuilt(value, seconds) for value in values]
+            self._handle(self.dispatch.answered, number, outcomes)
+        else:
+            self._handle(self.dispatch.answered_block, number, rebuilt, seconds)
+
+    def _take_tasks(
+        self, number: int, values: list[Any], seconds: list[float], pickles: bool
+    ) -> None:
+        """As `_take_block`, of single tasks, each with its own time."""
+        answers: list[Any] = list(
+            map(_answer, values, seconds) if pickles else zip(values, seconds, strict=True)
+        )
         self._handle(self.dispatch.answered_tasks, number, answers)
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
@@ -744,12 +756,13 @@ class ProcessRoom(Room):
 
     def _take_kept(self, child: Child) -> None:
         """What it had done and could not send any more is done all the same (L22)."""
-        number, first, values = child.kept()
+        number, first, count = child.kept()
         for run in child.worker.runs:
             done = run.cursor - first
-            if run.number == number and 0 <= done < len(values):
-                outcomes = [_rebuilt(value) for value in values[done:]]
-                self._handle(self.dispatch.answered, number, outcomes)
+            if run.number == number and 0 <= done < count:
+                width = 2 if run.batch.single else 1
+                values = child.values(width * count)[width * done :: width]
+                self._handle(self.dispatch.answered, number, list(map(_rebuilt, values)))
                 return
 
     def pid_of(self, worker: Worker) -> int | None:
@@ -801,17 +814,9 @@ def _data_of(item: Any, unary: bool) -> Any:
     return _pickling.dumps(item if unary else (item, {}))
 
 
-def _values(parts: memoryview, one_pickle: bool) -> list[Any]:
-    """Values of a block."""
-    if one_pickle:
-        values: list[Any] = pickle.loads(parts)
-        return values
-    return list(map(pickle.loads, _bunches.split(parts)))
-
-
-def _answer(data: memoryview, seconds: float) -> Any:
-    """As `unpack_value`, in the form of `Dispatch.answered_tasks`."""
-    outcome = unpack_value(data, seconds)
+def _answer(value: Any, seconds: float) -> Any:
+    """A value of a block, in the form of `Dispatch.answered_tasks`."""
+    outcome = _rebuilt(value, seconds)
     return (outcome.value, seconds) if isinstance(outcome, Success) else outcome
 
 
@@ -828,10 +833,11 @@ def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
     return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)
 
 
-def _rebuilt(value: Any) -> Success[Any] | Failure:
-    if isinstance(value, _bunches.Pickled):
-        return unpack_value(value.data, 0.0)
-    return Success(value)
+def _rebuilt(value: Any, seconds: float = 0.0) -> Success[Any] | Failure:
+    """A value of a block as an outcome."""
+    if _records.is_pickled(value):
+        return unpack_value(value[1], seconds)
+    return Success(value, seconds=seconds)
 
 
 def _large_outcome(inbox: Inbox, data: bytes | memoryview) -> Success[Any] | Failure:

@@ -68,6 +68,7 @@ else:
 
 _NOTHING: Any = object()
 _EVERYTHING = 1 << 62
+PULL_TOGETHER = 64  # inputs taken at once from a container, however small the batches
 PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
 
 
@@ -105,6 +106,7 @@ class MapRun(_wait.Watched):
         self._unary = unary  # an input is the one argument of a call, else a tuple of all
         self._options = options
         self._chunksize = chunksize
+        self._loose = home.batches and chunksize is None  # batches may be joined
         self._buffersize = buffersize
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
@@ -238,7 +240,7 @@ class MapRun(_wait.Watched):
             before = self._pulled
             try:
                 if self._bulk:
-                    self._pull_many(min(count, size))
+                    self._pull_many(min(count, max(size, PULL_TOGETHER)))
                 else:
                     self._pull_each(min(count, size), prompt)
             finally:  # whatever ends it, what was pulled counts
@@ -332,8 +334,7 @@ class MapRun(_wait.Watched):
     def _submit_batch(self, items: list[Any]) -> None:
         batch = Batch(
             self, self._work, items, self._options, self.name, self._submitted,
-            context=self._context, plain=self.raises,
-            loose=self.home.batches and self._chunksize is None, unary=self._unary,
+            context=self._context, plain=self.raises, loose=self._loose, unary=self._unary,
         )  # fmt: skip
         self._submitted += len(items)
         if type(items[0]) is SerializationError:
@@ -354,7 +355,10 @@ class MapRun(_wait.Watched):
 
     def claim_batch(self, batch: Batch) -> int:
         """For `dispatch`: how many items of the batch are still wanted."""
-        return max(0, min(len(batch), self._stop - batch.first))
+        count = len(batch.items)
+        if self._stop is _EVERYTHING:
+            return count
+        return max(0, min(count, self._stop - batch.first))
 
     def settle_item(self, index: int, outcome: Any) -> None:
         """For `dispatch`: one item has its outcome."""

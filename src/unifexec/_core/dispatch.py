@@ -400,9 +400,33 @@ class Dispatch:
             if run is None:
                 self.abandoned.discard(number)
                 continue
-            self._answer_item(run, outcome)
+            if run.batch.plain and type(outcome) is Success and self._undisturbed(number):
+                self._settle_next(run, outcome)
+            else:
+                self._answer_item(run, outcome)
             self._end(run, now)
         self._assign(now)
+
+    def _settle_next(self, run: Run, outcome: Success[Any]) -> None:
+        """An item of a plain run succeeded: with those just before it, it is one block."""
+        sink, index, seconds = run.batch.sink, run.batch.first + run.cursor, outcome.seconds
+        self._count(run, 1, seconds)
+        if self._actions and self._actions[-1][0] == "settle_block":
+            _, to, first, values, each = self._actions[-1]
+            if to is sink and index == first + len(values):
+                values.append(outcome.value)
+                each += (seconds - each) / len(values)
+                self._actions[-1] = "settle_block", sink, first, values, each
+                return
+        self._actions.append(("settle_block", sink, index, [outcome.value], seconds))
+
+    def _count(self, run: Run, items: int, seconds: float) -> None:
+        """So many items of a run succeeded, in so many seconds each."""
+        self.done += items
+        self._seconds = batching.observe(self._seconds, seconds)
+        run.worker.busy_seconds += seconds * items
+        run.cursor += items
+        run.stopping = False
 
     def answered_block(self, number: int, values: list[Any], seconds: float, now: float) -> None:
         """Items of a plain run succeeded, in order, in so many seconds each.
@@ -415,11 +439,7 @@ class Dispatch:
             return
         first = run.batch.first + run.cursor
         self._actions.append(("settle_block", run.batch.sink, first, values, seconds))
-        self.done += len(values)
-        self._seconds = batching.observe(self._seconds, seconds)
-        run.worker.busy_seconds += seconds * len(values)
-        run.cursor += len(values)
-        run.stopping = False
+        self._count(run, len(values), seconds)
         run.progress = now
         self._go_on(run, now)
 
@@ -453,12 +473,7 @@ class Dispatch:
         if not count:
             return
         self._actions.append(("settle_tasks", run.batch.parts()[first : first + count], answers))
-        seconds = sum([seconds for _, seconds in answers])
-        self.done += count
-        self._seconds = batching.observe(self._seconds, seconds / count)
-        run.worker.busy_seconds += seconds
-        run.cursor = first + count
-        run.stopping = False
+        self._count(run, count, sum([seconds for _, seconds in answers]) / count)
 
     def withdrawn(self, number: int, count: int, now: float) -> None:
         """A worker gave back the last ``count`` items of a run, unstarted."""

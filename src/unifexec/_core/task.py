@@ -311,13 +311,20 @@ class Task(Future["R"]):
         """
         if timeout is not None or self._outcome is None:
             self._wait_for_outcome(timeout)
+        try:
+            return self._value()
+        finally:
+            del self  # the traceback holds this frame: do not let it hold the task too
+
+    def _value(self) -> R:
+        """Its value, or its exception raised."""
         if self._outcome is _VALUE:
             value: R = self._result
             return value
         try:
             return self.outcome().unwrap()
         finally:
-            del self  # the traceback holds this frame: do not let it hold the task too
+            del self  # as above
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the task and return its exception, or None if it returned a value.
@@ -347,8 +354,10 @@ class Task(Future["R"]):
         return self._wait_in_loop().__await__()
 
     async def _wait_in_loop(self) -> R:
-        if not self.done():
-            self._home.check_alive()
+        if self.done():
+            await _wait.checkpoint()
+            return self._value()
+        self._home.check_alive()
         me = object()
         self._made("_awaiting", []).append(me)
         try:
@@ -359,7 +368,7 @@ class Task(Future["R"]):
             raise
         finally:
             self._awaiting.remove(me)
-        return self.outcome().unwrap()
+        return self._value()
 
     def _is_awaited_by_others(self) -> bool:
         """Whether somebody waits besides one that awaits it, or has asked to be called back."""
