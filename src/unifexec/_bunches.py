@@ -92,7 +92,8 @@ class Bunch:
     @property
     def kept(self) -> int:
         """Items whose values are kept."""
-        return 0 if self.words is None else self.words[COUNT_WORD]
+        words = self.words
+        return 0 if words is None else words[COUNT_WORD]
 
     @property
     def offset(self) -> int:
@@ -141,7 +142,7 @@ class TaskBunch(Bunch):
 
     def at(self, offset: int) -> tuple[Work, int]:
         """Each has its own."""
-        return self._works[offset], 0
+        return self._works[min(offset, len(self._works) - 1)], 0  # a thread of the last may ask
 
     def call(self) -> Callable[[Any], Any]:
         """What runs one, and times it."""
@@ -166,8 +167,8 @@ class TaskBunch(Bunch):
 class NoRoomError(Exception):
     """A value is too large for the room that is left in shared memory: it goes by itself."""
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, packed: Any) -> None:
+        self.packed = packed  # bytes, or a cargo
 
 
 class UnsendableError(Exception):
@@ -192,12 +193,11 @@ class Scratch:
         """Say what the worker is at."""
         self.words[0] = value
 
-    def leave(self) -> memoryview:
-        """In a process that a task forked: who writes here now fails. A copy of the words."""
-        words = memoryview(bytes(self.words)).cast("Q")
-        self.words.release()
+    def leave(self) -> None:
+        """In a process that a task forked: who is at work here now fails, and others see a copy."""
+        words, self.words = self.words, memoryview(bytearray(self.words)).cast("Q")
+        words.release()
         self.memory.close()
-        return words
 
     def begin(self, run: int, first: int) -> None:
         """Forget the values: all of them were sent."""

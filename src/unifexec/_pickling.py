@@ -50,7 +50,12 @@ def _cloud_dumps(value: Any, buffer_callback: Any = None) -> bytes:
 # -- what is large travels apart (`_segments`) --
 
 LARGE = 1 << 17  # bytes from which on shared memory is faster than a pipe, as measured
-BYTES = frozenset((bytes, bytearray))  # what would be copied into its pickle
+
+
+def are_large_bytes(value: Any) -> bool:
+    """Whether a value is such as would be copied into its pickle."""
+    kind = type(value)
+    return (kind is bytes or kind is bytearray) and len(value) >= LARGE
 
 
 class _LargeError(Exception):
@@ -99,7 +104,7 @@ class _Bytes:
 
 def bytes_apart(value: Any) -> Any:
     """A value, or what stands for it if it is large bytes."""
-    return _Bytes(value) if type(value) in BYTES and len(value) >= LARGE else value
+    return _Bytes(value) if are_large_bytes(value) else value
 
 
 class _Apart:

@@ -1,8 +1,8 @@
 """Small values as bytes, one after the other: what a bunch is given, and what it has done.
 
-*Atoms* cannot be changed and cannot alias. *Records* are tuples, lists and dicts of atoms. Both
-are written by ``marshal``, in a third of the time that pickles take, and in its format 2, which
-has no references: each value stands for itself, so that no two share what they would not share
+*Atoms* cannot be changed and cannot alias. *Records* are short tuples, lists and dicts of atoms.
+Both are written by ``marshal``, in less time than pickles take, and in its format 2, which has
+no references: each value stands for itself, so that no two share what they would not share
 elsewhere (L12b); and the bytes of many, joined, are what a list holds, and are read as one. A
 value that is neither is a pickle, which stands among the others in a pair that is no record.
 """
@@ -11,38 +11,49 @@ from __future__ import annotations
 
 import marshal
 import pickle
-from itertools import chain, repeat
-
-from unifexec._pickling import ATOMS
+from itertools import repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 FORMAT = 2  # of `marshal`; from 3 on a value may refer to one before it
 PICKLE = 0x80  # what a pickle begins with, and nothing that `marshal` writes in this format
-SEQUENCES = frozenset({tuple, list})
-RECORDS = SEQUENCES | {dict}
+MOST_PARTS = 64  # of a record
+MOST_LENGTH = 1 << 10  # of a string in it: it is written as often as it is there
+
+
+def is_atom(value: Any) -> bool:
+    """Whether a value is of exactly one of these types; asked without any code of its own."""
+    kind = type(value)
+    if kind is int or kind is float or kind is bool or value is None:
+        return True
+    return kind is str or kind is bytes
 
 
 def is_record(value: Any) -> bool:
-    """Whether a value of one of these types, and no other, holds atoms only."""
-    if type(value) is dict:
-        return ATOMS.issuperset(map(type, value.values())) and ATOMS.issuperset(map(type, value))
-    return ATOMS.issuperset(map(type, value))
-
-
-def are_records(values: list[Any]) -> bool:
-    """Whether all of them are, where all are dicts or none is."""
-    kinds = set(map(type, values))
-    if kinds == {dict}:
-        contents = chain.from_iterable(map(dict.values, values))
-        parts = chain(contents, chain.from_iterable(values))
-    elif kinds <= SEQUENCES:
-        parts = chain.from_iterable(values)
+    """Whether a value is of exactly one of these types, and small; a dict has keys that are str."""
+    kind = type(value)
+    if kind is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        parts: Iterable[Any] = value.values()
+    elif kind is tuple or kind is list:
+        parts = value
     else:
         return False
-    return ATOMS.issuperset(map(type, parts))
+    if len(value) > MOST_PARTS:
+        return False
+    for part in parts:
+        kind = type(part)
+        if kind is int or kind is float or kind is bool or part is None:
+            continue
+        if (kind is str or kind is bytes) and len(part) <= MOST_LENGTH:
+            continue
+        return False
+    return True
 
 
 def dumps(value: Any) -> bytes:

@@ -48,7 +48,7 @@ from unifexec._bunches import (
     split,
 )
 from unifexec._gate import Gate, Seat
-from unifexec._records import FORMAT, RECORDS, is_record
+from unifexec._records import FORMAT, is_atom, is_record
 from unifexec._running import (
     FIRST_COUNT,
     FLUSH_SECONDS,
@@ -437,9 +437,7 @@ class Worker:
 
     def _pack(self, value: Any) -> Any:
         """A result as bytes, unless it is large: then it is a cargo."""
-        data = None
-        if type(value) not in _pickling.BYTES or len(value) < _pickling.LARGE:
-            data = _pickling.dumps_plainly(value)
+        data = None if _pickling.are_large_bytes(value) else _pickling.dumps_plainly(value)
         if data is not None and len(data) < _pickling.LARGE:
             return data
         return self._pack_apart(value, data)
@@ -530,8 +528,11 @@ class Worker:
         while True:
             before, start = bunch.offset, perf_counter()
             try:
-                self._run_some(bunch, task, context, count)
-            except BaseException as error:
+                error = self._run_some(bunch, task, context, count)
+            except BaseException as stray:  # of a task that is over: its own signal handler
+                _tell_stray(stray)
+                continue
+            if error is not None:
                 self._tell_one(bunch, error)
                 continue
             done = bunch.offset - before
@@ -550,35 +551,48 @@ class Worker:
             bunch.words = self._bunch = None
         self._bunches.pop(bunch.run, None)
 
-    def _run_some(self, bunch: Bunch, task: CurrentRun, context: Context, count: int) -> None:
+    def _run_some(
+        self, bunch: Bunch, task: CurrentRun, context: Context, count: int
+    ) -> BaseException | None:
         """Claim, run, keep, for each; see the protocol page for what a death means.
+
+        Returns what an item raised. What is raised here is no item's: Python looks for signals
+        also before the next item is taken.
 
         The loop in which tiny tasks spend their time: whatever can be is a local variable.
         """
         words, write, dumps = self._scratch.words, self._scratch.memory.write, marshal.dumps
         call, fresh, timed = bunch.call(), context.copy, bunch.width > 1
         known: type | None = None  # an atom: its values need no look
-        kept = words[COUNT_WORD]
+        kept, taken = words[COUNT_WORD], False
         words[0] = IN_BUNCH
-        for item in islice(bunch.todo, count):
-            own = fresh()
-            self._interruptible = True
-            if self._target is not None:
-                self._stop_if_told()
-            value: Any = own.run(call, item)
-            self._interruptible = False
-            if type(value) is not known and not (type(value) in RECORDS and is_record(value)):
-                value = self._look(bunch, task, value, own)
-                known = type(value) if type(value) in _pickling.ATOMS else None
-            data = dumps(value, FORMAT)
-            if timed:
-                data += dumps(bunch.seconds_of_last(), FORMAT)
-            try:
-                write(data)
-            except ValueError:  # beyond the end
-                raise NoRoomError(value) from None
-            words[COUNT_WORD] = kept = kept + 1
+        try:
+            for item in islice(bunch.todo, count):
+                taken = True
+                own = fresh()
+                self._interruptible = True
+                if self._target is not None:
+                    self._stop_if_told()
+                value: Any = own.run(call, item)
+                self._interruptible = False
+                if type(value) is not known and not is_record(value):
+                    value = self._look(bunch, task, value, own)
+                    known = type(value) if is_atom(value) else None
+                try:
+                    data = dumps(value, FORMAT)
+                    write(data + dumps(bunch.seconds_of_last(), FORMAT) if timed else data)
+                except ValueError:  # beyond the end, or even too large for `marshal`
+                    by_itself = _records.is_pickled(value)
+                    packed = value[1] if by_itself else self._packed(bunch, value)
+                    raise NoRoomError(packed) from None
+                words[COUNT_WORD] = kept = kept + 1
+                taken = False
+        except BaseException as error:
+            if taken:
+                return error
+            raise
         words[0] = 0
+        return None
 
     def _look(self, bunch: Bunch, task: CurrentRun, value: Any, context: Context) -> Any:
         """A value as it is kept and sent, if it is not one of those that need no look."""
@@ -590,19 +604,22 @@ class Worker:
             finally:
                 self._job = None
                 bunch.waited(perf_counter() - began)
-        kind = type(value)
-        if kind in _pickling.ATOMS or (kind in RECORDS and is_record(value)):
+        if is_atom(value) or is_record(value):
             return value
+        packed = self._packed(bunch, value)
+        if type(packed) is not bytes:
+            raise NoRoomError(packed)
+        bunch.pickles = True
+        return _records.pickled(packed)
+
+    def _packed(self, bunch: Bunch, value: Any) -> Any:
+        """A value as a pickle, or as a cargo if it is large."""
         try:
-            data = self._pack(value)
+            return self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             name = bunch.at(bunch.offset)[0].name
             text = _pickling.explain(f"the result of {name!r}", value, error)
             raise UnsendableError(text) from None
-        if type(data) is not bytes:
-            raise NoRoomError(data)
-        bunch.pickles = True
-        return _records.pickled(data)
 
     def _tell_one(self, bunch: Bunch, error: BaseException) -> None:
         """An item is over that is no small success: what was done before it goes first."""
@@ -611,7 +628,7 @@ class Worker:
         self._scratch.set_mark(mark_of(bunch.run, offset))
         self._flush_bunch(bunch)
         if type(error) is NoRoomError:
-            status, data = VALUE, self._by_itself(error.value)  # for the next there is room
+            status, data = VALUE, error.packed  # for the next there is room
         elif type(error) is UnsendableError:
             status, data = UNSENDABLE, str(error).encode("utf-8", "replace")
         elif type(error) is Interrupted:
@@ -625,13 +642,6 @@ class Worker:
         else:
             self._send_large(bunch.run, offset, seconds, data)
         self._begin(bunch, offset + 1)
-
-    def _by_itself(self, value: Any) -> Any:
-        """A value as bytes, or as a cargo if it is large."""
-        if _records.is_pickled(value):
-            return value[1]
-        small = type(value) in _pickling.ATOMS or type(value) in RECORDS
-        return self._pack(value) if small else value
 
     def _begin(self, bunch: Bunch, offset: int) -> None:
         """All that is done was sent."""
@@ -714,14 +724,22 @@ class Worker:
         A copy of the task that comes to its end there ends that process, and tells nobody.
         """
         self._send = self._tell_one = self._send_values = _end_quietly  # type: ignore[method-assign, assignment]
-        words = self._scratch.leave()
+        self._scratch.leave()
         if self._bunch is not None:
-            self._bunch.words = words
+            self._bunch.words = self._scratch.words
 
 
 def _end_quietly(*message: object) -> None:
     _flush()
     os._exit(0)
+
+
+def _tell_stray(error: BaseException) -> None:
+    """Nobody's: a task's own signal handler raised when the task was over already."""
+    import logging
+
+    text = "raised by a signal handler between two tasks"
+    logging.getLogger("unifexec").error(text, exc_info=error)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -962,3 +962,60 @@ def name_in_a_copy(x: int) -> str:
     os.close(writing)
     with open(reading) as file:
         return file.read()
+
+
+def repeated(size: int) -> list[str]:
+    """One long string at many places."""
+    return ["x" * 1_000_000] * size
+
+
+class Unhashable(type):
+    """A metaclass whose classes can be compared and not hashed."""
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+    __hash__ = None  # type: ignore[assignment]  # that is the point
+
+
+def unhashable() -> Any:
+    """An object of a class that cannot be hashed, nor pickled."""
+
+    class Odd(metaclass=Unhashable):
+        def __call__(self, x: int) -> int:
+            return x
+
+        def __reduce__(self) -> Any:
+            raise TypeError("it does not travel")
+
+    return Odd()
+
+
+def unhashable_at(x: int, odd_one: int) -> Any:
+    """Return an object that cannot travel from one item, in a list."""
+    return [unhashable()] if x == odd_one else x
+
+
+def same_with_alarm(x: int) -> int:
+    """Return the argument; of some calls an alarm goes off at some moment soon, and raises."""
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError("the alarm of a task")
+
+    if x % 20 == 0:
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + x % 97))
+    return x
+
+
+def fork_twice(x: int) -> int:
+    """Fork, and fork in that; what the last one comes to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork of a threaded process
+        pid = os.fork()
+        if pid == 0:
+            inner = os.fork()
+            if inner == 0:
+                os._exit(0)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

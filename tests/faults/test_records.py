@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unifexec import ProcessExecutor, SerialExecutor, WorkerLostError, _records
+from unifexec import (
+    Failure,
+    ProcessExecutor,
+    SerialExecutor,
+    SerializationError,
+    Success,
+    WorkerLostError,
+    _records,
+)
 
 from . import jobs
 
@@ -31,7 +39,7 @@ atoms = (
 records = (
     st.lists(atoms, max_size=4)
     | st.lists(atoms, max_size=4).map(tuple)
-    | st.dictionaries(atoms, atoms, max_size=4)
+    | st.dictionaries(st.text(st.characters(), max_size=5), atoms, max_size=4)
 )
 
 
@@ -75,6 +83,10 @@ NO_RECORDS: list[Any] = [
     (..., b"pickle"),
     [range(3)],
     [frozenset({1})],
+    list(range(100)),
+    ["x" * 2000],
+    {"a": b"x" * 2000},
+    {1: 1},
     LISTED,
 ]
 
@@ -112,17 +124,16 @@ def test_a_stream_is_what_was_written(values: list[Any]) -> None:
 def test_records_are_known(values: list[Any]) -> None:
     """Each, and many of one kind."""
     assert all(map(_records.is_record, values))
-    kinds = set(map(type, values))
-    assert _records.are_records(values) is (kinds == {dict} or dict not in kinds)
     assert not any(map(_records.is_pickled, values))
+    assert not any(map(_records.is_atom, values))
+    assert all(_records.is_atom(part) for value in values for part in value)
 
 
 @pytest.mark.parametrize("value", NO_RECORDS, ids=repr)
 def test_what_is_no_record(value: Any) -> None:
     """Whatever `marshal` would write otherwise than `pickle`, or would refuse."""
     assert not _records.is_record(value)
-    assert not _records.are_records([value])
-    assert not _records.are_records([type(value)(), value])
+    assert not _records.is_atom(value)
 
 
 @pytest.mark.parametrize("kind", [ProcessExecutor, lambda: SerialExecutor(portable=True)])
@@ -201,3 +212,42 @@ def test_a_copy_of_a_worker_knows_its_task(executor: ProcessExecutor) -> None:
     """In a process that a task of a batch forked."""
     names = list(executor.map(jobs.name_in_a_copy, range(4), chunksize=4))
     assert names == [f"name_in_a_copy {x}" for x in range(4)]
+
+
+def test_L12_one_long_string_at_many_places(executor: ProcessExecutor) -> None:
+    """It is written once, as in a pickle: not as often as it is there."""
+    many = ["x" * 1_000_000] * 3000  # three gigabytes, if it were
+    assert list(executor.map(len, [many, [1], many], chunksize=3)) == [3000, 1, 3000]
+    lists = list(executor.map(jobs.repeated, [3000, 1, 3000], chunksize=3))
+    assert list(map(len, lists)) == [3000, 1, 3000]
+    tasks = [executor.submit(jobs.repeated, size) for size in (3000, 1, 3000)]
+    assert [len(task.result(20)) for task in tasks] == [3000, 1, 3000]
+
+
+def test_L12_a_type_that_cannot_be_hashed(executor: ProcessExecutor) -> None:
+    """It fails its own item, as whatever cannot travel."""
+    odd = jobs.unhashable()
+    outcomes = list(executor.map(jobs.same, [1, [odd], odd, 2], chunksize=4, errors="return"))
+    assert [type(outcome) for outcome in outcomes] == [Success, Failure, Failure, Success]
+    assert [type(outcomes[x].error) for x in (1, 2)] == [SerializationError] * 2
+    for fn, args in ((jobs.same, (odd,)), (odd, (3,)), (jobs.unhashable, ())):
+        assert isinstance(executor.submit(fn, *args).exception(20), SerializationError)
+    results = executor.map(jobs.unhashable_at, range(6), [4] * 6, chunksize=6)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(SerializationError, match=r"unhashable_at"):
+        next(results)
+
+
+def test_L3_an_alarm_of_a_task_that_is_over(executor: ProcessExecutor) -> None:
+    """What it raises between two items of a batch belongs to neither: none is told another's."""
+    tasks = [executor.submit(jobs.same_with_alarm, x) for x in range(1500)]
+    outcomes = [(x, task) for x, task in enumerate(tasks) if task.exception(60) is None]
+    assert [task.result() for _, task in outcomes] == [x for x, _ in outcomes]
+    assert len(outcomes) > 1000
+
+
+def test_a_copy_of_a_copy_of_a_worker_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    """A task forks, and what it forked forks."""
+    with ProcessExecutor(1) as executor:
+        assert list(executor.map(jobs.fork_twice, range(4), chunksize=4)) == [0] * 4
+    assert capfd.readouterr().err == ""

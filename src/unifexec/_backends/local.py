@@ -457,7 +457,8 @@ class Room(_wait.Watched):
         core refuses it. Who closes looks once more after saying so (`serve`). Where no carrier
         can be started, nothing is accepted.
         """
-        self.start_carrier()
+        if not self._carrying:
+            self.start_carrier()
         self._incoming.append(batch)
         if self.dispatch.active < self.dispatch.limits.max_workers:
             self.ring()

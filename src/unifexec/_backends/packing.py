@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from unifexec._segments import Inbox
 
 MOST_IN_A_BUNCH = 1 << 20  # bytes: larger ones are not worth copying together
-FUNCTIONS = frozenset({FunctionType, BuiltinFunctionType})
 SIZED = frozenset({str, bytes})  # atoms that may be large
 LONE_ATOMS = _pickling.ATOMS - {bytes}  # those that may be items as they are: see `are_atoms`
 
@@ -50,7 +49,10 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
 
 def is_reference(fn: Any) -> bool:
     """Whether a function travels as its name, which a worker can import: always the same bytes."""
-    if type(fn) not in FUNCTIONS or (module := fn.__module__) == "__main__":
+    kind = type(fn)
+    if not (kind is FunctionType or kind is BuiltinFunctionType):
+        return False
+    if (module := fn.__module__) == "__main__":
         return False
     try:
         return getattr(sys.modules.get(module), fn.__qualname__, None) is fn
@@ -99,14 +101,13 @@ def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[A
 
 
 def _packed_records(inputs: list[Any]) -> list[Any] | None:
-    """Each of many records as bytes; None if one is something else, or large."""
+    """Each of many records as bytes; None if one is something else."""
     try:
-        packed = _records.dump_each(inputs) if _records.are_records(inputs) else None
+        if all(map(_records.is_record, inputs)):
+            return _records.dump_each(inputs)
     except (ValueError, RuntimeError):  # another thread has just changed one
-        return None
-    if packed is None or max(map(len, packed)) >= _pickling.LARGE:
-        return None
-    return packed
+        pass
+    return None
 
 
 def _packed_item(room: Any, work: Any, args: tuple[Any, ...], unary: bool) -> Any:
@@ -136,7 +137,10 @@ def are_atoms(inputs: list[Any], unary: bool) -> bool:
     Single arguments must not be bytes either: that is what pickled ones are.
     """
     arguments = inputs if unary else list(chain.from_iterable(inputs))
-    kinds = set(map(type, arguments))
+    try:
+        kinds = set(map(type, arguments))
+    except TypeError:  # of a type that cannot be hashed
+        return False
     if not kinds <= (LONE_ATOMS if unary else _pickling.ATOMS):
         return False
     if not kinds & SIZED:
@@ -147,8 +151,9 @@ def are_atoms(inputs: list[Any], unary: bool) -> bool:
 def are_small_atoms(args: tuple[Any, ...]) -> bool:
     """As `are_atoms`, of one call."""
     for arg in args:
-        kind = type(arg)
-        if kind not in _pickling.ATOMS or (kind in SIZED and len(arg) >= _pickling.LARGE):
+        if not _records.is_atom(arg):
+            return False
+        if type(arg) in SIZED and len(arg) >= _pickling.LARGE:
             return False
     return True
 

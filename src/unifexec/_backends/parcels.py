@@ -24,10 +24,7 @@ def pack_call(
     pool: Pool, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], unary: bool
 ) -> bytes | Cargo:
     """The arguments of a call, or the one: as bytes, unless they are large or hold handles."""
-    for arg in args:
-        if type(arg) in _pickling.BYTES and len(arg) >= _pickling.LARGE:
-            break
-    else:
+    if not any(map(_pickling.are_large_bytes, args)):
         data = _pickling.dumps_plainly(args[0] if unary else (args, kwargs))
         if data is not None:
             return data if len(data) < _pickling.LARGE else pool.cargo([data])

@@ -68,7 +68,7 @@ else:
 
 _NOTHING: Any = object()
 _EVERYTHING = 1 << 62
-PULL_TOGETHER = 64  # inputs taken at once from a container, however small the batches
+PULL_TOGETHER = 64  # inputs taken at once from a container, where each travels alone
 PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
 
 
@@ -240,7 +240,7 @@ class MapRun(_wait.Watched):
             before = self._pulled
             try:
                 if self._bulk:
-                    self._pull_many(min(count, max(size, PULL_TOGETHER)))
+                    self._pull_many(min(count, size if self.home.batches else PULL_TOGETHER))
                 else:
                     self._pull_each(min(count, size), prompt)
             finally:  # whatever ends it, what was pulled counts
