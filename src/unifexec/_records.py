@@ -15,13 +15,12 @@ from itertools import repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
 FORMAT = 2  # of `marshal`; from 3 on a value may refer to one before it
 PICKLE = 0x80  # what a pickle begins with, and nothing that `marshal` writes in this format
 MOST_PARTS = 64  # of a record
-MOST_LENGTH = 1 << 10  # of a string in it: it is written as often as it is there
+MOST_LENGTH = 1 << 10  # of all strings in it: each is written as often as it is there
 
 
 def is_atom(value: Any) -> bool:
@@ -35,25 +34,26 @@ def is_atom(value: Any) -> bool:
 def is_record(value: Any) -> bool:
     """Whether a value is of exactly one of these types, and small; a dict has keys that are str."""
     kind = type(value)
-    if kind is dict:
-        for key in value:
-            if type(key) is not str:
+    if not (kind is dict or kind is tuple or kind is list) or len(value) > MOST_PARTS:
+        return False
+    room, parts = MOST_LENGTH, value
+    try:
+        if kind is dict:
+            for key in value:
+                if type(key) is not str:
+                    return False
+                room -= len(key)
+            parts = value.values()
+        for part in parts:
+            kind = type(part)
+            if kind is int or kind is float or kind is bool or part is None:
+                continue
+            if not (kind is str or kind is bytes):
                 return False
-        parts: Iterable[Any] = value.values()
-    elif kind is tuple or kind is list:
-        parts = value
-    else:
+            room -= len(part)
+    except RuntimeError:  # another thread has just changed it
         return False
-    if len(value) > MOST_PARTS:
-        return False
-    for part in parts:
-        kind = type(part)
-        if kind is int or kind is float or kind is bool or part is None:
-            continue
-        if (kind is str or kind is bytes) and len(part) <= MOST_LENGTH:
-            continue
-        return False
-    return True
+    return room >= 0
 
 
 def dumps(value: Any) -> bytes:

@@ -534,6 +534,7 @@ class Worker:
                 continue
             if error is not None:
                 self._tell_one(bunch, error)
+                del error  # it may have a large value, and frames with more
                 continue
             done = bunch.offset - before
             if not self.gate.is_held(seat):  # another waits for the place
@@ -588,6 +589,7 @@ class Worker:
                 words[COUNT_WORD] = kept = kept + 1
                 taken = False
         except BaseException as error:
+            self._interruptible = False  # before Python looks for signals again
             if taken:
                 return error
             raise
@@ -723,7 +725,7 @@ class Worker:
 
         A copy of the task that comes to its end there ends that process, and tells nobody.
         """
-        self._send = self._tell_one = self._send_values = _end_quietly  # type: ignore[method-assign, assignment]
+        self._send = self._tell_one = self._send_values = self._pack = _end_quietly  # type: ignore[method-assign, assignment]
         self._scratch.leave()
         if self._bunch is not None:
             self._bunch.words = self._scratch.words

@@ -1019,3 +1019,23 @@ def fork_twice(x: int) -> int:
                 os._exit(0)
             os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class Bulk:
+    """Something large, of which it is counted how many there are."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        Bulk.alive += 1
+
+    def __del__(self) -> None:
+        Bulk.alive -= 1
+
+    def __reduce__(self) -> Any:
+        return bytes, (200_000,), None, None, None
+
+
+def count_blocks(x: int) -> Any:
+    """A value that has to travel by itself, and then how many of it are left."""
+    return [Bulk(), b"x" * 200_000] if x % 2 == 0 else Bulk.alive

@@ -85,6 +85,8 @@ NO_RECORDS: list[Any] = [
     [frozenset({1})],
     list(range(100)),
     ["x" * 2000],
+    ["x" * 100] * 20,
+    {"x" * 2000: 1},
     {"a": b"x" * 2000},
     {1: 1},
     LISTED,
@@ -251,3 +253,8 @@ def test_a_copy_of_a_copy_of_a_worker_is_silent(capfd: pytest.CaptureFixture[str
     with ProcessExecutor(1) as executor:
         assert list(executor.map(jobs.fork_twice, range(4), chunksize=4)) == [0] * 4
     assert capfd.readouterr().err == ""
+
+
+def test_L25_what_did_not_fit_is_let_go(executor: ProcessExecutor) -> None:
+    """A large value of a batch does not live on while the next item runs."""
+    assert list(executor.map(jobs.count_blocks, range(4), chunksize=4))[1::2] == [0, 0]

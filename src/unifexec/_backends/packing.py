@@ -101,13 +101,14 @@ def packed_items(room: Any, work: Any, inputs: list[Any], unary: bool) -> list[A
 
 
 def _packed_records(inputs: list[Any]) -> list[Any] | None:
-    """Each of many records as bytes; None if one is something else."""
+    """Each of many records as bytes; None if one is something else, or has a huge number."""
+    if not all(map(_records.is_record, inputs)):
+        return None
     try:
-        if all(map(_records.is_record, inputs)):
-            return _records.dump_each(inputs)
-    except (ValueError, RuntimeError):  # another thread has just changed one
-        pass
-    return None
+        packed = _records.dump_each(inputs)
+    except ValueError:  # another thread has just changed one
+        return None
+    return packed if max(map(len, packed)) < _pickling.LARGE else None
 
 
 def _packed_item(room: Any, work: Any, args: tuple[Any, ...], unary: bool) -> Any:

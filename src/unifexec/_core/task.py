@@ -354,9 +354,17 @@ class Task(Future["R"]):
         return self._wait_in_loop().__await__()
 
     async def _wait_in_loop(self) -> R:
-        if self.done():
-            await _wait.checkpoint()
+        try:
+            if self.done():
+                await _wait.checkpoint()
+            else:
+                await self._suspend()
             return self._value()
+        finally:
+            del self  # as in `result`
+
+    async def _suspend(self) -> None:
+        """Wait for the outcome."""
         self._home.check_alive()
         me = object()
         self._made("_awaiting", []).append(me)
@@ -368,7 +376,6 @@ class Task(Future["R"]):
             raise
         finally:
             self._awaiting.remove(me)
-        return self._value()
 
     def _is_awaited_by_others(self) -> bool:
         """Whether somebody waits besides one that awaits it, or has asked to be called back."""
