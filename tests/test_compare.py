@@ -187,9 +187,12 @@ def test_tiny_calls_want_a_plain_loop() -> None:
     """The advice says so, and it is true: a loop takes a fraction of the best executor's time."""
     (row,) = (row for row in work.rows("", 0.1) if row.key == "tiny")
     cells = [measure.measure(kind, row, 2) for kind in measure.KINDS]
-    begin = time.perf_counter()
-    results = [row.fn(item) for item in row.items]
-    assert 5 * (time.perf_counter() - begin) < min(cell.seconds for cell in cells)
+    loops = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        results = [row.fn(item) for item in row.items]
+        loops.append(time.perf_counter() - begin)
+    assert 3 * min(loops) < min(cell.seconds for cell in cells)
     assert {cell.digest for cell in cells} == {measure.digest_of(results)}
     assert report.advice(row, cells).startswith("Choose a plain loop")
 
