@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import logging
 import os
 import pickle
@@ -975,7 +976,7 @@ class Unhashable(type):
     def __eq__(cls, other: object) -> bool:
         return cls is other
 
-    __hash__ = None  # type: ignore[assignment]  # that is the point
+    __hash__ = None  # type: ignore[assignment]  # a class of it cannot be hashed: that is tested
 
 
 def unhashable() -> Any:
@@ -1039,3 +1040,13 @@ class Bulk:
 def count_blocks(x: int) -> Any:
     """A value that has to travel by itself, and then how many of it are left."""
     return [Bulk(), b"x" * 200_000] if x % 2 == 0 else Bulk.alive
+
+
+def fail_late(x: int, broken: bytes) -> int:
+    """One item fails soon; another is in native code then, which ends by raising."""
+    if x == 0:
+        time.sleep(0.1)
+        raise KeyError("first")
+    if x == 4:
+        bz2.decompress(broken)
+    return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import enum
 import math
 from array import array
@@ -23,6 +24,7 @@ from unifexec import (
 )
 
 from . import jobs
+from .programs import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -258,3 +260,17 @@ def test_a_copy_of_a_copy_of_a_worker_is_silent(capfd: pytest.CaptureFixture[str
 def test_L25_what_did_not_fit_is_let_go(executor: ProcessExecutor) -> None:
     """A large value of a batch does not live on while the next item runs."""
     assert list(executor.map(jobs.count_blocks, range(4), chunksize=4))[1::2] == [0, 0]
+
+
+def test_L15_an_abort_that_comes_as_an_item_raises() -> None:
+    """Its signal is noticed when native code ends, which raises: the worker goes on."""
+    broken = bytearray(bz2.compress(bytes(150_000_000)))  # zeros: some bytes, and long to read
+    broken[-5] ^= 255
+    with ProcessExecutor(2, grace=10) as executor:
+        list(executor.map(jobs.pid_after, [0.1] * 2, chunksize=1))
+        before = {worker.pid for worker in executor.stats().workers}
+        with pytest.raises(KeyError, match="first"):
+            list(executor.map(jobs.fail_late, range(8), [bytes(broken)] * 8, chunksize=4))
+        assert wait_for(lambda: executor.stats().running == 0)
+        after = set(executor.map(jobs.pid_after, [0.1] * 2, chunksize=1))
+    assert (len(before), after) == (2, before)

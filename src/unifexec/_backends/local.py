@@ -325,7 +325,7 @@ class Room(_wait.Watched):
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
         self._guarded(event, *args, monotonic())
         for name, *rest in self.dispatch.take_actions():
-            try:
+            try:  # as `_guarded`, without a call more for each action
                 getattr(self, "do_" + name)(*rest)
             except Exception:
                 _tell_fault(name)

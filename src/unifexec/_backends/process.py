@@ -533,7 +533,7 @@ class ProcessRoom(Room):
         run = self.dispatch.runs.get(number)
         if run is None:  # what it answers was settled otherwise
             return
-        width = 2 if run.batch.single else 1
+        width = _width(run)
         stream = memoryview(data)[_worker.BLOCK_HEAD.size :]
         values = _records.loads(_records.listed(width * count, stream))[width * old :]
         if width > 1:
@@ -760,7 +760,7 @@ class ProcessRoom(Room):
         for run in child.worker.runs:
             done = run.cursor - first
             if run.number == number and 0 <= done < count:
-                width = 2 if run.batch.single else 1
+                width = _width(run)
                 values = child.values(width * count)[width * done :: width]
                 self._handle(self.dispatch.answered, number, list(map(_rebuilt, values)))
                 return
@@ -831,6 +831,11 @@ def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
     if status == _worker.INTERRUPTED:
         return Failure(Interrupted(), seconds=seconds)
     return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)
+
+
+def _width(run: Run) -> int:
+    """How many values a worker keeps of each item of a run."""
+    return (_bunches.TaskBunch if run.batch.single else _bunches.Bunch).width
 
 
 def _rebuilt(value: Any, seconds: float = 0.0) -> Success[Any] | Failure:
