@@ -7,10 +7,8 @@ starting a process whether code is ready for one.
 from __future__ import annotations
 
 import pickle
-import sys
 from itertools import chain
 from operator import itemgetter
-from types import BuiltinFunctionType, FunctionType
 
 from unifexec import _pickling, _records
 from unifexec._bunches import joined
@@ -32,11 +30,16 @@ SIZED = frozenset({str, bytes})  # atoms that may be large
 LONE_ATOMS = _pickling.ATOMS - {bytes}  # those that may be items as they are: see `are_atoms`
 
 
-def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, bytes, Any]:
-    """Name, whether it is lasting, the function and the named context variables as bytes."""
+def pack_function(
+    fn: Callable[..., Any], options: Options, data: bytes | None = None
+) -> tuple[str, bool, bytes, Any]:
+    """Name, whether it is lasting, the function and the named context variables as bytes.
+
+    ``data``: the function, if it was packed already.
+    """
     name = options.name or name_of(fn)
     try:
-        data = _pickling.dumps(fn)
+        data = data or _pickling.dumps(fn)
         context = None
         if options.context:
             present = [(var, var.get()) for var in options.context if _is_set(var)]
@@ -45,19 +48,6 @@ def pack_function(fn: Callable[..., Any], options: Options) -> tuple[str, bool, 
         text = _pickling.explain(f"the function {name!r}", fn, error)
         raise SerializationError(text) from error
     return name, _pickling.is_lasting(fn), data, context
-
-
-def is_reference(fn: Any) -> bool:
-    """Whether a function travels as its name, which a worker can import: always the same bytes."""
-    kind = type(fn)
-    if not (kind is FunctionType or kind is BuiltinFunctionType):
-        return False
-    if (module := fn.__module__) == "__main__":
-        return False
-    try:
-        return getattr(sys.modules.get(module), fn.__qualname__, None) is fn
-    except Exception:  # a module of its own mind, or a name that is none
-        return False
 
 
 def _is_set(variable: Any) -> bool:

@@ -21,6 +21,7 @@ from itertools import count
 from time import monotonic
 
 from unifexec import _bunches, _pickling, _records, _worker
+from unifexec._backends.anatomy import is_reference, lasting_bytes
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.cores import usable_cores
 from unifexec._backends.local import (
@@ -32,7 +33,6 @@ from unifexec._backends.local import (
 from unifexec._backends.packing import (
     are_atoms,
     are_small_atoms,
-    is_reference,
     pack_bunch,
     pack_function,
     packed_items,
@@ -316,7 +316,7 @@ class ProcessRoom(Room):
         self._start_method = start_method
         self._starter = starter(start_method, _environment(limits.max_workers))
         self._works: OrderedDict[bytes, int] = OrderedDict()
-        self._references: dict[Any, Work] = {}  # functions that travel as their names
+        self._known: dict[Any, Work] = {}  # by function, if that travels by name, or by its bytes
         self._work_numbers = count(1)
         self._packing = threading.RLock()  # a signal handler may submit in the midst of a submit
         self._segments = Pool(self.retire)
@@ -353,18 +353,19 @@ class ProcessRoom(Room):
         return self._work_of(fn, options), None
 
     def _work_of(self, fn: Callable[..., Any], options: Options) -> Work:
-        """The same bytes get the same number."""
-        known = self._references.get((fn, options)) if is_reference(fn) else None
+        """The same bytes get the same number; what is the same as before is not packed anew."""
+        same: Any = fn if is_reference(fn) else lasting_bytes(fn)
+        known = None if same is None else self._known.get((same, options))
         if known is not None:
             return known
         with collecting() as shared:
-            parts = pack_function(fn, options)
+            parts = pack_function(fn, options, same if type(same) is bytes else None)
         frame = pickle.dumps(parts, _pickling.PROTOCOL)
         work = Work(self._number_of(frame), parts[0], frame, shared)
-        if is_reference(fn) and not options.context:
-            self._references[fn, options] = work
-            if len(self._references) > KNOWN_WORKS:
-                self._references.clear()
+        if same is not None and not options.context:
+            self._known[same, options] = work
+            if len(self._known) > KNOWN_WORKS:
+                self._known.clear()
         return work
 
     def _number_of(self, frame: bytes) -> int:
