@@ -27,6 +27,7 @@ ROWS = [
         "_core.outcome",
         "_core.checks",
         "_running",
+        "_definitions",
         "_pickling",
         "_voices",
         "_segments",

@@ -2,7 +2,7 @@
 
 Plain ``pickle`` first, which costs about a microsecond; ``cloudpickle`` where that fails, or
 where the bytes name ``__main__``, whose script the worker does not import. Used on both
-sides: it imports nothing of the package, and cloudpickle only when it is needed.
+sides: cloudpickle, and of the package `_definitions`, it imports only when they are needed.
 """
 
 from __future__ import annotations
@@ -62,13 +62,49 @@ class _LargeError(Exception):
     """There is a large buffer."""
 
 
-def dumps_plainly(value: Any) -> bytes | None:
-    """Serialise a value with plain pickle; None if it does not do, or has a large buffer."""
+def dumps_plainly(value: Any, homeward: bool = False) -> bytes | None:
+    """Serialise a value with plain pickle; None if it does not do, or has a large buffer.
+
+    ``homeward``: for the parent of this worker.
+    """
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=_only_small)
+    except _LargeError:
+        return None
+    except REFUSAL:
+        data = b"__main__"
+    try:
+        return _dumps_named(value, homeward) if b"__main__" in data else data
     except REFUSAL:
         return None
+
+
+def _dumps_named(value: Any, homeward: bool) -> bytes | None:
+    """As that, if all classes that a worker cannot import are known to who reads it."""
+    from io import BytesIO
+
+    from unifexec._definitions import here
+
+    file, before = BytesIO(), here.homeward
+    here.homeward = homeward
+    try:
+        _named_pickler()(file, PROTOCOL, buffer_callback=_only_small).dump(value)
+    finally:
+        here.homeward = before
+    data = file.getvalue()
     return None if b"__main__" in data else data
+
+
+@cache
+def _named_pickler() -> Any:
+    from unifexec._definitions import reference
+
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            known = reference(obj) if issubclass(type(obj), type) else None
+            return NotImplemented if known is None else known
+
+    return Pickler
 
 
 def _only_small(buffer: Any) -> bool:
@@ -121,16 +157,31 @@ class _Apart:
         return False
 
 
+LONGEST_REDUCED = 6  # parts of what rebuilds an object, the last of which sets its state
+
+
 @cache
 def _cloud_pickler() -> Any:
     from collections import ChainMap
 
     import cloudpickle
 
+    from unifexec import _definitions
+
     theirs: Any = cloudpickle.CloudPickler.dispatch_table
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
         dispatch_table: Any = ChainMap({ContextVar: reduce_context_variable}, theirs)
+
+        def reducer_override(self, obj: Any) -> Any:
+            if not issubclass(type(obj), type):
+                return super().reducer_override(obj)
+            known = _definitions.reference(obj)
+            if known is not None:
+                return known
+            reduced = super().reducer_override(obj)
+            by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED
+            return _definitions.with_key(obj, reduced) if by_value else reduced
 
     return Pickler
 
@@ -221,15 +272,20 @@ class WorkerTraceback(Exception):  # noqa: N818  (it is no error, it tells of on
 
 
 def dump_error(error: BaseException, note: str) -> bytes:
-    """Serialise an exception with its causes, contexts, notes and groups.
+    """In a worker: serialise an exception with its causes, contexts, notes and groups.
 
     What cannot be serialised, or not be rebuilt from it, leaves its text.
     """
+    from unifexec._definitions import here
+
     text = _as_text(error)
+    before, here.homeward = here.homeward, True
     try:
         family: Any = _dump_family(error)
     except REFUSAL:
         family = None
+    finally:
+        here.homeward = before
     described = f"{type(error).__module__}.{type(error).__qualname__}: {shown(error, str)}"
     return pickle.dumps((family, described, text, note), PROTOCOL)
 

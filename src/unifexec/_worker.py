@@ -79,6 +79,7 @@ FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how on
 
 # from the parent
 SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS, TASKS = range(10)
+DEFINE = 30
 # from the worker; BLOCK has the number of its items where others have an offset
 READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
 # what is large (`_segments`): from either side, from the parent, from the worker
@@ -162,6 +163,8 @@ class Worker:
             self._enqueue_tasks(number, offset, payload)
         elif kind == WORK:
             self._keep(number, payload)
+        elif kind == DEFINE:
+            self._define(number, payload)
         elif kind == DROP:
             self._works.pop(number, None)
         elif kind == WITHDRAW:
@@ -213,6 +216,11 @@ class Worker:
             self._works[number] = Work(*loads_simple(payload))
         except MemoryError:
             self._works[number] = Work("a function", False, NO_ROOM, None)
+
+    def _define(self, number: int, payload: bytes) -> None:
+        from unifexec import _definitions
+
+        _definitions.tell(number, payload)
 
     @property
     def inbox(self) -> Inbox:
@@ -437,7 +445,7 @@ class Worker:
 
     def _pack(self, value: Any) -> Any:
         """A result as bytes, unless it is large: then it is a cargo."""
-        data = None if _pickling.are_large_bytes(value) else _pickling.dumps_plainly(value)
+        data = None if _pickling.are_large_bytes(value) else _pickling.dumps_plainly(value, True)
         if data is not None and len(data) < _pickling.LARGE:
             return data
         return self._pack_apart(value, data)

@@ -15,7 +15,7 @@ import sys
 import threading
 from weakref import WeakSet, WeakValueDictionary
 
-from unifexec import _pickling
+from unifexec import _definitions, _pickling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Shared(Generic[T]):
             cargo = self._pack()
             _here.cargos.append(cargo)
             return _arrived, (cargo.token,)
-        if self._home is not None and _here.homeward:
+        if self._home is not None and _definitions.here.homeward:
             return _arrived, (self._home,)
         raise TypeError(
             "a shared handle travels only with the tasks of an executor (their function and "
@@ -165,7 +165,6 @@ def _packed(value: Any) -> Cargo:
 
 class _Here(threading.local):
     cargos: list[Cargo] | None = None
-    homeward: bool = False  # a worker pickles a result: handles go back to where they came from
 
 
 _here = _Here()
@@ -184,12 +183,12 @@ class collecting:  # noqa: N801  (it reads as a verb, as `contextlib.suppress` d
 
 
 def dumps_homeward(value: Any) -> list[Any]:
-    """In a worker: a result, which may hold handles that came with its task."""
-    _here.homeward = True
+    """In a worker: a result, which may hold handles and classes that came with its task."""
+    _definitions.here.homeward = True
     try:
         return _pickling.dumps_apart(_pickling.bytes_apart(value))
     finally:
-        _here.homeward = False
+        _definitions.here.homeward = False
 
 
 def _arrived(token: int) -> Shared[Any]:

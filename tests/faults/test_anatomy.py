@@ -127,11 +127,50 @@ def test_L12b_whatever_changes_is_seen(
 def test_L12b_a_list_is_looked_at_each_time(
     executor: ProcessExecutor, main: dict[str, Any]
 ) -> None:
-    """What can change in place, and be the same object, is written anew each time."""
+    """What can change in place, and be the same object, is seen to be another."""
     main["offsets"] = offsets = [1]
-    for _ in range(3):
+    for change in [1, [2], {3: [4]}, {5}]:
         assert executor.submit(main["f"], 2).result(20) == main["f"](2)
-        offsets.append(2)
+        offsets.append(change)
+        assert executor.submit(main["f"], 2).result(20) == main["f"](2)
+    offsets[3][3].append(6)
+    assert executor.submit(main["f"], 2).result(20) == main["f"](2)
+    offsets[4].add(7)
+    assert executor.submit(main["f"], 2).result(20) == main["f"](2)
+    offsets[3][8] = offsets[3].pop(3)
+    assert executor.submit(main["f"], 2).result(20) == main["f"](2)
+
+
+def test_L12b_what_is_the_same_list(executor: ProcessExecutor) -> None:
+    """One list in two places is not two equal ones; and a list may be in itself."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec("one = [1]\nboth = [one, one]\ndef f(): return both[0] is both[1], len(both)", names)
+    assert executor.submit(names["f"]).result(20) == (True, 2)
+    assert executor.submit(names["f"]).result(20) == (True, 2)
+    names["both"][1] = [1]
+    assert executor.submit(names["f"]).result(20) == (False, 2)
+    names["both"].append(names["both"])
+    for _ in range(2):
+        assert executor.submit(names["f"]).result(20) == (False, 3)
+
+
+def test_L12b_what_a_closure_knows_is_looked_at(executor: ProcessExecutor) -> None:
+    """Also the variable of another function that made this one; and whose they are."""
+
+    def pair(start: int) -> tuple[Any, Any]:
+        def count(step: int) -> int:
+            nonlocal start
+            start += step
+            return start
+
+        return count, lambda: start
+
+    count, look_at = pair(1)
+    assert executor.submit(look_at).result(20) == 1
+    assert executor.submit(look_at).result(20) == 1
+    count(5)
+    assert executor.submit(look_at).result(20) == 6
+    assert [executor.submit(count, 1).result(20) for _ in range(3)] == [7, 7, 7]
 
 
 def test_L12b_a_submodule_that_is_there_now(
@@ -165,9 +204,12 @@ class Changeable:
         self.value = [1]
 
 
-def with_closure() -> Any:
+class Meta(type):
+    """It may know more of its classes than they show."""
+
+
+def with_closure(kept: Any = 1) -> Any:
     """A function that refers to what only it knows."""
-    kept = 1
     return lambda: kept
 
 
@@ -176,14 +218,24 @@ def wrapped() -> None:
     """A function with another as its attribute."""
 
 
-@pytest.mark.parametrize(
-    "value",
-    [[], {}, set(), bytearray(), Changeable(), [1].append, Changeable().__init__, with_closure(),
-     lambda x=[]: x, types.ModuleType("made"), ([],), frozenset({1}), "long" * 20_000, range(3)],
-    ids=repr,
-)  # fmt: skip
+NOT_TRUSTED: dict[str, Any] = {
+    "bytearray": bytearray(),
+    "object": Changeable(),
+    "bound method": Changeable().__init__,
+    "class with a metaclass of its own": Meta("Local", (), {"__module__": "__main__"}),
+    "module that is not imported": types.ModuleType("made"),
+    "many": list(range(65)),
+    "long": "long" * 20_000,
+    "in a list": [[bytearray()]],
+    "in a bound method": [bytearray()].append,
+    "in a closure": with_closure(bytearray()),
+    "range": range(3),
+}
+
+
+@pytest.mark.parametrize("value", NOT_TRUSTED.values(), ids=NOT_TRUSTED)
 def test_L12b_what_may_change_is_not_trusted(main: dict[str, Any], value: Any) -> None:
-    """A function that refers to anything but a few fixed kinds is written anew each time."""
+    """A function that refers to what cannot be looked into is written anew each time."""
     main["offsets"] = value
     assert lasting_bytes(main["f"]) is None
 

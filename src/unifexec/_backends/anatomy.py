@@ -1,16 +1,28 @@
-"""What the bytes of a function are made of, so that they are made once and not at every submit.
+"""What the bytes of functions and classes are made of, so that they are made once.
 
-A function that a worker cannot import, such as one of ``__main__``, travels by value: its code,
-and all that this refers to, as it is at the call (L12b). To write that down anew takes some
-fifty times as long as to see that nothing of it is another than before. That can be seen where
-all of it is of kinds that cannot be changed, or that travel by name; else it is written anew.
+What a worker cannot import, such as a function of ``__main__``, travels by value: its code, and
+all that this refers to, as it is at the call (L12b). To write that down anew takes some ten times
+as long as to see that nothing of it is another than before. That can be seen where all of it is
+of kinds that cannot be changed, that travel by name, or that can be looked into.
 """
 
 from __future__ import annotations
 
 import sys
 from operator import is_
-from types import BuiltinFunctionType, CodeType, FunctionType, GenericAlias, ModuleType, UnionType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GenericAlias,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    ModuleType,
+    UnionType,
+    WrapperDescriptorType,
+)
 from weakref import WeakKeyDictionary
 
 from unifexec import _pickling
@@ -23,9 +35,14 @@ if TYPE_CHECKING:
 
 FIXED = _pickling.ATOMS | {complex, type(Ellipsis), type(NotImplemented)}
 FORMS = (GenericAlias, UnionType)  # of annotations: as fixed as their arguments
+BUILT_IN = (BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+SLOTS = (GetSetDescriptorType, MemberDescriptorType)  # of a class; they are made anew with it
 SIZED = (str, bytes)
 LONG = 1 << 16  # characters or bytes: what is longer is not kept alive for this
+MANY = 64  # things in a container: more are not looked at
 BASE = ("__package__", "__name__", "__path__", "__file__")  # what cloudpickle takes of a module
+CONTAINERS = frozenset({list, dict, set, frozenset, MappingProxyType})
+NOT_SENT = {"__dict__", "__weakref__"}  # of a class
 
 _NEXT, _INTO = object(), object()  # among the parts: another group of them, or those of a part
 
@@ -56,9 +73,9 @@ _name_of = type.__dict__["__qualname__"].__get__
 def lasting_bytes(fn: Any) -> bytes | None:
     """A function as bytes, and the same object while it would be the same bytes.
 
-    None if that cannot be known, or if it cannot be pickled.
+    None if that cannot be known, or if it cannot be pickled. A class will do as well.
     """
-    if type(fn) is not FunctionType or _modules_by_value():
+    if _modules_by_value():
         return None
     now = anatomy_of(fn)
     if now is None:
@@ -84,27 +101,30 @@ def _modules_by_value() -> bool:
 
 
 class _ChangeableError(Exception):
-    """Something of the function may change unseen."""
+    """Something may change unseen."""
 
 
 def anatomy_of(fn: Any) -> Anatomy | None:
-    """All that a function is made of, if each part can only be replaced, not changed."""
+    """All that a function or class is made of, if each part can only be replaced, not changed."""
     anatomy = Anatomy()
     try:
-        anatomy.add_function(fn)
+        if type(fn) is FunctionType:
+            anatomy.add_function(fn)
+        else:
+            anatomy.add_class(fn)
     except Exception:  # above all: `_ChangeableError`; and what annotations raise
         return None
     return anatomy
 
 
 class Anatomy:
-    """The parts of a function, and of those that it refers to and that travel with it."""
+    """The parts of a function or class, and of what it refers to and takes along by value."""
 
     __slots__ = ("_modules", "_parts", "_seen")
 
     def __init__(self) -> None:
         self._parts: list[Any] = []
-        self._seen: dict[int, int] = {}  # functions and namespaces, by id: which is whose
+        self._seen: dict[int, int] = {}  # functions, classes, containers, by id: which is which
         self._modules = len(sys.modules)  # cloudpickle takes submodules that are there
 
     def is_same(self, other: Anatomy) -> bool:
@@ -120,20 +140,29 @@ class Anatomy:
         """Its code, and all that comes with it. Itself it is not kept: it may end any time."""
         if self._was_seen(fn):
             return
-        if (
-            fn.__closure__ is not None
-            or fn.__module__ is None
-            or getattr(fn, "__type_params__", False)
-        ):
+        if fn.__module__ is None or getattr(fn, "__type_params__", False):
             raise _ChangeableError
         code, names = fn.__code__, fn.__globals__
         self._parts += code, fn.__name__, fn.__qualname__
         self._add_all((fn.__module__, fn.__doc__, *(fn.__defaults__ or ())))
         for more in (fn.__kwdefaults__, fn.__annotations__, fn.__dict__):
             self._add_items(more or {})
+        for cell in fn.__closure__ or ():
+            if not self._was_seen(cell):
+                self._add_all((cell.cell_contents,))
         if not self._was_seen(names):
             self._add_all(map(names.get, BASE))
         self._add_items({name: names[name] for name in _names_in(code) if name in names})
+
+    def add_class(self, cls: Any) -> None:
+        """Its bases and all attributes. Those with a metaclass have more to them than we know."""
+        if type(cls) is not type:
+            raise _ChangeableError
+        if self._was_seen(cls):
+            return
+        self._parts += cls.__name__, cls.__qualname__
+        self._add_all(cls.__bases__)
+        self._add_items({name: vars(cls)[name] for name in vars(cls) if name not in NOT_SENT})
 
     def _was_seen(self, thing: Any) -> bool:
         """Note which it is; and whether its parts are here already."""
@@ -156,24 +185,53 @@ class Anatomy:
                 if kind in SIZED and len(value) > LONG:
                     raise _ChangeableError
                 parts.append(value)
-            elif kind is FunctionType and not is_reference(value):
-                self.add_function(value)
             elif kind is tuple:  # as good as another of the same parts
                 parts += _INTO, len(value)
                 self._add_all(value)
-            else:
+            elif value is type(None) or is_reference(value):
                 parts.append(value)
+            elif kind is FunctionType:
+                self.add_function(value)
+            elif issubclass(kind, type):
+                self.add_class(value)
+            else:
                 self._add_other(value, kind)
 
     def _add_other(self, value: Any, kind: type) -> None:
-        """What travels by name, or is made of what does."""
-        if kind in FORMS:
-            self._add_all((getattr(value, "__origin__", None), *value.__args__))
-        elif kind is ModuleType:
+        """What classes are made of besides, and modules; all of it the interpreter's own kinds."""
+        self._parts.append(kind)
+        if kind is ModuleType:
             if sys.modules.get(value.__name__) is not value:
                 raise _ChangeableError
-        elif value is not type(None) and not is_reference(value):
+            self._parts.append(value)
+        elif kind in CONTAINERS:
+            self._add_container(value)
+        elif kind is staticmethod or kind is classmethod:
+            self._add_all((value.__func__,))
+        elif kind is property:
+            self._add_all((value.fget, value.fset, value.fdel, value.__doc__))
+        elif kind in FORMS:
+            self._add_all((getattr(value, "__origin__", None), *value.__args__))
+        elif kind in BUILT_IN:  # of a built-in class, not of an object
+            owner = value.__self__ if kind is BuiltinFunctionType else value.__objclass__
+            self._add_all((sys.intern(value.__name__), owner))
+        elif kind in SLOTS:
+            self._parts.append(value.__name__)
+        elif kind.__module__ == "dataclasses":
+            self._add_all([getattr(value, name) for name in getattr(kind, "__slots__", ())])
+        elif kind.__qualname__ == "_tuplegetter":  # of a named tuple
+            self._parts.append(value)
+        else:
             raise _ChangeableError
+
+    def _add_container(self, value: Any) -> None:
+        if len(value) > MANY:
+            raise _ChangeableError
+        if not self._was_seen(value):
+            self._parts.append(len(value))
+            self._add_all(tuple(value))
+            if isinstance(value, (dict, MappingProxyType)):
+                self._add_all(value.values())
 
 
 def _names_in(code: CodeType) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from unifexec import _bunches, _pickling, _records, _worker
 from unifexec._backends.anatomy import is_reference, lasting_bytes
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.cores import usable_cores
+from unifexec._backends.definitions import definitions, naming
 from unifexec._backends.local import (
     LocalExecutor,
     Room,
@@ -107,6 +108,7 @@ class Child:
         self.known: OrderedDict[int, None] = OrderedDict()
         self.segments: set[int] = set()  # of ours, that it has (`parcels`)
         self.shared: set[int] = set()  # values that it has
+        self.defined: set[int] = set()  # definitions of classes that it was told
         self._input = bytearray()
         self._taken = 0  # bytes of it
         self._large: memoryview | None = None  # a large payload that is arriving
@@ -387,7 +389,8 @@ class ProcessRoom(Room):
 
     def pack_call(self, work: Work, args: Any, kwargs: Any, unary: bool = False) -> bytes | Cargo:
         """The arguments of a call as bytes, or in shared memory."""
-        return pack_call(self._segments, work.name, args, kwargs, unary)
+        with naming():
+            return pack_call(self._segments, work.name, args, kwargs, unary)
 
     def retire(self, token: int) -> None:
         """A segment or a shared value is not needed any more. Called by finalisers."""
@@ -403,7 +406,8 @@ class ProcessRoom(Room):
         """Atoms as they are, since nobody can change them; all else as bytes."""
         if isinstance(work, Work) and are_atoms(inputs, unary):
             return inputs
-        return packed_items(self, work, inputs, unary)
+        with naming():
+            return packed_items(self, work, inputs, unary)
 
     # -- the carrier --
 
@@ -626,6 +630,7 @@ class ProcessRoom(Room):
             self._guarded(self._look_at_voices)
         limited = run.batch.options.time_limit is not None
         try:
+            self._define(child)
             if limited or not (self._put_bunch(child, run) or self._put_tasks(child, run)):
                 self._put_items(child, run, limited)
             self._flush(child)
@@ -633,6 +638,13 @@ class ProcessRoom(Room):
             child.kill()
             failures = [Failure(_unsent(why)) for _ in run.batch.items]
             self.post(self.dispatch.answered, run.number, failures)
+
+    def _define(self, child: Child) -> None:
+        """Tell it of classes that it may be sent objects of, before the first of them."""
+        if len(child.defined) < len(definitions):
+            for number in set(definitions) - child.defined:
+                child.put(_worker.DEFINE, number, 0, definitions[number])
+                child.defined.add(number)
 
     def _put_bunch(self, child: Child, run: Run) -> bool:
         """Items of a map as one message, if that is worth it."""
