@@ -50,6 +50,7 @@ NAMES_LOOPS = ["_wait", "_loops"]
 BARE = [
     "_worker",
     "_running",
+    "_definitions",
     "_pickling",
     "_gate",
     "_records",

@@ -7,8 +7,6 @@ Written down with every object of theirs they would cost a hundred times what th
 - a class that can be looked into (`_backends.anatomy`) has *definitions*, numbered: one for each
   state that it had when arguments of it were sent. Each worker is told of each once, before the
   first arguments that name it.
-
-Loaded by a worker when the first such class comes, and by its parent when one is sent.
 """
 
 from __future__ import annotations

@@ -2,18 +2,21 @@
 
 Plain ``pickle`` first, which costs about a microsecond; ``cloudpickle`` where that fails, or
 where the bytes name ``__main__``, whose script the worker does not import. Used on both
-sides: cloudpickle, and of the package `_definitions`, it imports only when they are needed.
+sides; cloudpickle is imported only when it is needed.
 """
 
 from __future__ import annotations
 
 import pickle
 import sys
+from _io import BytesIO
 from _thread import get_ident
+from _weakref import ref
 from contextvars import Context, ContextVar
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
+from unifexec._definitions import here, reference, with_key
 from unifexec._running import REFUSAL, shown
 
 TYPE_CHECKING = False
@@ -40,8 +43,6 @@ def dumps(value: Any) -> bytes:
 
 
 def _cloud_dumps(value: Any, buffer_callback: Any = None) -> bytes:
-    from io import BytesIO
-
     file = BytesIO()
     _cloud_pickler()(file, PROTOCOL, buffer_callback=buffer_callback).dump(value)
     return file.getvalue()
@@ -67,44 +68,47 @@ def dumps_plainly(value: Any, homeward: bool = False) -> bytes | None:
 
     ``homeward``: for the parent of this worker.
     """
+    data = None
+    if _last_named() is not type(value):  # else it would be in vain
+        try:
+            data = pickle.dumps(value, PROTOCOL, buffer_callback=_only_small)
+        except _LargeError:
+            return None
+        except REFUSAL:
+            pass
+    if data is not None and b"__main__" not in data:
+        return data
     try:
-        data = pickle.dumps(value, PROTOCOL, buffer_callback=_only_small)
-    except _LargeError:
-        return None
-    except REFUSAL:
-        data = b"__main__"
-    try:
-        return _dumps_named(value, homeward) if b"__main__" in data else data
+        return _dumps_named(value, homeward)
     except REFUSAL:
         return None
 
 
 def _dumps_named(value: Any, homeward: bool) -> bytes | None:
     """As that, if all classes that a worker cannot import are known to who reads it."""
-    from io import BytesIO
-
-    from unifexec._definitions import here
-
+    global _last_named
     file, before = BytesIO(), here.homeward
     here.homeward = homeward
     try:
-        _named_pickler()(file, PROTOCOL, buffer_callback=_only_small).dump(value)
+        _NamingPickler(file, PROTOCOL, buffer_callback=_only_small).dump(value)
     finally:
         here.homeward = before
     data = file.getvalue()
-    return None if b"__main__" in data else data
+    if b"__main__" in data:
+        return None
+    _last_named = ref(type(value))
+    return data
 
 
-@cache
-def _named_pickler() -> Any:
-    from unifexec._definitions import reference
+_last_named: Callable[[], type | None] = lambda: None  # noqa: E731  (as a dead reference)
 
-    class Pickler(pickle.Pickler):
-        def reducer_override(self, obj: Any) -> Any:
-            known = reference(obj) if issubclass(type(obj), type) else None
-            return NotImplemented if known is None else known
 
-    return Pickler
+class _NamingPickler(pickle.Pickler):
+    """Names the classes that `_definitions` knows, and is plain for all else."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        known = reference(obj) if issubclass(type(obj), type) else None
+        return NotImplemented if known is None else known
 
 
 def _only_small(buffer: Any) -> bool:
@@ -166,8 +170,6 @@ def _cloud_pickler() -> Any:
 
     import cloudpickle
 
-    from unifexec import _definitions
-
     theirs: Any = cloudpickle.CloudPickler.dispatch_table
 
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
@@ -176,12 +178,12 @@ def _cloud_pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if not issubclass(type(obj), type):
                 return super().reducer_override(obj)
-            known = _definitions.reference(obj)
+            known = reference(obj)
             if known is not None:
                 return known
             reduced = super().reducer_override(obj)
             by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED
-            return _definitions.with_key(obj, reduced) if by_value else reduced
+            return with_key(obj, reduced) if by_value else reduced
 
     return Pickler
 
@@ -276,8 +278,6 @@ def dump_error(error: BaseException, note: str) -> bytes:
 
     What cannot be serialised, or not be rebuilt from it, leaves its text.
     """
-    from unifexec._definitions import here
-
     text = _as_text(error)
     before, here.homeward = here.homeward, True
     try:

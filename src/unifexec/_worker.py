@@ -27,7 +27,7 @@ from contextvars import Context
 from itertools import islice
 from time import perf_counter, sleep
 
-from unifexec import _pickling, _records
+from unifexec import _definitions, _pickling, _records
 from unifexec._bunches import (
     COUNT_WORD,
     IN_BUNCH,
@@ -164,7 +164,7 @@ class Worker:
         elif kind == WORK:
             self._keep(number, payload)
         elif kind == DEFINE:
-            self._define(number, payload)
+            _definitions.tell(number, payload)
         elif kind == DROP:
             self._works.pop(number, None)
         elif kind == WITHDRAW:
@@ -216,11 +216,6 @@ class Worker:
             self._works[number] = Work(*loads_simple(payload))
         except MemoryError:
             self._works[number] = Work("a function", False, NO_ROOM, None)
-
-    def _define(self, number: int, payload: bytes) -> None:
-        from unifexec import _definitions
-
-        _definitions.tell(number, payload)
 
     @property
     def inbox(self) -> Inbox:
