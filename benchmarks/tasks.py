@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -39,6 +41,46 @@ def orders(count: int) -> list[dict[str, Any]]:
         {"id": number, "name": f"order {number}", "count": number % 7, "price": 2.5}
         for number in range(count)
     ]
+
+
+@dataclass
+class Order:
+    """A small object."""
+
+    number: int
+    name: str
+    price: float
+
+
+class Script:
+    """A function and a class as a script has them: no other process can import them."""
+
+    _names: dict[str, Any] = {"__name__": "__main__", "dataclass": dataclass}
+    exec(
+        "def nothing(item=0): return item\n"
+        "@dataclass\n"
+        "class ScriptOrder:\n"
+        "    number: int\n    name: str\n    price: float\n",
+        _names,
+    )
+    nothing: Any = staticmethod(_names["nothing"])
+    Order: Any = _names["ScriptOrder"]
+
+
+def dearer(order: Any) -> Any:
+    """A small object in, another out."""
+    return type(order)(order.number, order.name, order.price + 1)
+
+
+def imported_orders(count: int) -> list[Any]:
+    """So many objects for `dearer`."""
+    return [Order(number, f"order {number}", 2.5) for number in range(count)]
+
+
+def script_orders(count: int) -> list[Any]:
+    """The same, of a class that only a script has."""
+    vars(sys.modules["__main__"])["ScriptOrder"] = Script.Order
+    return [Script.Order(number, f"order {number}", 2.5) for number in range(count)]
 
 
 def spin(turns: int) -> int:

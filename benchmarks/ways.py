@@ -59,15 +59,15 @@ def timed(work: Callable[[], Any], expected: Any = None) -> float:
     return seconds
 
 
-def burst(open_pool: OpenPool) -> Open:
-    """Submit all, then take all results."""
+def burst(open_pool: OpenPool, fn: Callable[[int], int] = nothing) -> Open:
+    """Submit all, then take all results; ``fn`` gives back what it is given."""
 
     @contextmanager
     def open_() -> Iterator[Run]:
         with open_pool() as pool:
 
             def work(count: int) -> list[Any]:
-                tasks = [pool.submit(nothing, item) for item in range(count)]
+                tasks = [pool.submit(fn, item) for item in range(count)]
                 return [pool.result(task) for task in tasks]
 
             yield lambda count: timed(lambda: work(count), list(range(count)))

@@ -1,19 +1,22 @@
-"""Classes that travel by value, such as those of ``__main__``: known again wherever they come to.
+"""Classes of a script, which travel by value: known again wherever they come to.
 
 Written down with every object of theirs they would cost a hundred times what the object does. So
 
-- a class has a *key*, which travels with it. A result comes home with the key alone, and is of the
-  very class that it was there, which knows nothing of what a worker did to its copy;
-- a class that can be looked into (`_backends.anatomy`) has *definitions*, numbered: one for each
-  state that it had when arguments of it were sent. Each worker is told of each once, before the
-  first arguments that name it.
+- a class that ``__main__`` has under its name gets a *key*, which travels with it. A result comes
+  home with the key alone, and is of the very class that it was there, which knows nothing of what
+  a worker did to its copy;
+- one that stands alone (`_backends.anatomy`) has *definitions*, numbered: one for each state that
+  it had when arguments of it were sent. Each worker is told of each once, before the first
+  arguments that name it.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections import deque
+from operator import is_
 from threading import local
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -22,15 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-KEPT = 1000  # classes that live on for results that may come, though all else forgot them
+KEPT = 256  # classes that live on for results that may come, though a script has others instead
 
 _keys: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 _classes: WeakValueDictionary[str, type] = WeakValueDictionary()
 _lately: deque[type] = deque(maxlen=KEPT)
 _from_above: WeakKeyDictionary[type, None] = WeakKeyDictionary()  # in a worker: of its parent's
 _told: dict[int, bytes] = {}  # in a worker: the definitions
-_made: dict[int, type] = {}  # in a worker: what they were made to
-_latest: WeakKeyDictionary[type, int] = WeakKeyDictionary()  # in a worker: the state of a class
+_made: dict[int, tuple[type, tuple[Any, ...]]] = {}  # in a worker: class, and what is in it
 
 
 class _Here(local):
@@ -43,42 +45,46 @@ class _Here(local):
 here = _Here()
 
 
-def reference(cls: type) -> tuple[Any, ...] | None:
-    """What finds a class that those who read this have; None if they may not have it."""
-    if here.homeward:
-        return (find, (_keys[cls],)) if cls in _from_above else None
+def is_of_script(cls: type) -> bool:
+    """Whether ``__main__`` has a class under its name: then it will not end soon."""
+    main = sys.modules.get("__main__")
+    return cls.__module__ == "__main__" and getattr(main, cls.__qualname__, None) is cls
+
+
+def by_key(cls: type) -> tuple[Any, ...] | None:
+    """Of a result: what finds a class that came from the parent, there."""
+    return (find, (_keys[cls],)) if here.homeward and cls in _from_above else None
+
+
+def by_number(cls: type) -> tuple[Any, ...] | None:
+    """Of arguments: what finds a class whose definition the worker was told."""
     number = None if here.number_of is None else here.number_of(cls)
     return None if number is None else (defined, (number,))
 
 
 def with_key(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """What rebuilds a class, as cloudpickle has it, and besides tells which it is."""
+    if cls not in _keys:
+        if not is_of_script(cls):
+            return reduced
+        _remember(cls, os.urandom(12).hex())
     make, args, state, _, _, set_state = reduced
-    return make, args, (_key_of(cls), here.homeward, set_state, state), None, None, _arrive
-
-
-def _key_of(cls: type) -> str:
-    key = _keys.get(cls)
-    if key is None:
-        key = _keys.setdefault(cls, os.urandom(12).hex())
-        _remember(cls, key)
-    return key
+    return make, args, (_keys[cls], set_state, state), None, None, _arrive
 
 
 def _remember(cls: type, key: str) -> None:
+    key = _keys.setdefault(cls, key)
     _classes[key] = cls
     _lately.append(cls)
 
 
 def _arrive(cls: type, state: tuple[Any, ...]) -> None:
-    """A class came by value."""
-    key, homeward, set_state, its_state = state
+    """A class came by value: in a worker, for nobody else's is of a script there."""
+    key, set_state, its_state = state
     set_state(cls, its_state)
     if cls not in _keys:
-        _keys[cls] = key
         _remember(cls, key)
-        if not homeward:
-            _from_above[cls] = None
+        _from_above[cls] = None
 
 
 def find(key: str) -> type:
@@ -95,11 +101,18 @@ def tell(number: int, data: bytes) -> None:
 
 
 def defined(number: int) -> type:
-    """In a worker: a class in the state that it had when an object of it was sent."""
-    cls = _made.get(number)
-    if cls is None or _latest.get(cls) != number:
-        if number not in _told:
-            raise LookupError("the definition of a class did not arrive")
-        cls = _made[number] = pickle.loads(_told[number])
-        _latest[cls] = number
-    return cls
+    """In a worker: a class in the state that it had when an object of it was sent.
+
+    It is made anew if anything is in it that was not: from another state of it, from a
+    function that brought it along, or from a task that changed it.
+    """
+    if number in _made:
+        cls, inside = _made[number]
+        now = vars(cls).values()
+        if len(now) == len(inside) and all(map(is_, now, inside)):
+            return cls
+    if number not in _told:
+        raise LookupError("the definition of a class did not arrive")
+    made: type = pickle.loads(_told[number])
+    _made[number] = made, tuple(vars(made).values())
+    return made

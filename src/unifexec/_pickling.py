@@ -16,7 +16,7 @@ from contextvars import Context, ContextVar
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from unifexec._definitions import here, reference, with_key
+from unifexec._definitions import by_key, by_number, here, with_key
 from unifexec._running import REFUSAL, shown
 
 TYPE_CHECKING = False
@@ -85,7 +85,10 @@ def dumps_plainly(value: Any, homeward: bool = False) -> bytes | None:
 
 
 def _dumps_named(value: Any, homeward: bool) -> bytes | None:
-    """As that, if all classes that a worker cannot import are known to who reads it."""
+    """As that, if all that a worker cannot import are classes that are known to who reads it.
+
+    Else all of it goes by value: what is the same object here is to be the same there.
+    """
     global _last_named
     file, before = BytesIO(), here.homeward
     here.homeward = homeward
@@ -107,8 +110,9 @@ class _NamingPickler(pickle.Pickler):
     """Names the classes that `_definitions` knows, and is plain for all else."""
 
     def reducer_override(self, obj: Any) -> Any:
-        known = reference(obj) if issubclass(type(obj), type) else None
-        return NotImplemented if known is None else known
+        if not issubclass(type(obj), type):
+            return NotImplemented
+        return by_key(obj) or by_number(obj) or NotImplemented
 
 
 def _only_small(buffer: Any) -> bool:
@@ -178,8 +182,7 @@ def _cloud_pickler() -> Any:
         def reducer_override(self, obj: Any) -> Any:
             if not issubclass(type(obj), type):
                 return super().reducer_override(obj)
-            known = reference(obj)
-            if known is not None:
+            if (known := by_key(obj)) is not None:
                 return known
             reduced = super().reducer_override(obj)
             by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED

@@ -11,6 +11,7 @@ import weakref
 from enum import IntEnum
 from fractions import Fraction
 from functools import wraps
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -31,6 +32,7 @@ MAIN = """
 import math
 import os.path
 from fractions import Fraction
+from time import perf_counter
 factor = 2
 offsets = (1, (2, 3))
 inside = 1
@@ -224,7 +226,7 @@ NOT_TRUSTED: dict[str, Any] = {
     "bound method": Changeable().__init__,
     "class with a metaclass of its own": Meta("Local", (), {"__module__": "__main__"}),
     "module that is not imported": types.ModuleType("made"),
-    "many": list(range(65)),
+    "many": list(range(1100)),
     "long": "long" * 20_000,
     "in a list": [[bytearray()]],
     "in a bound method": [bytearray()].append,
@@ -279,6 +281,18 @@ def look(fn: Any) -> Any:
              if name in fn.__globals__]  # fmt: skip
     parts = fn.__defaults__, fn.__kwdefaults__, fn.__doc__, vars(fn), names
     return repr([parts, fn.__code__.co_code]).replace(hex(id(fn)), "").split(" at 0x")[0]
+
+
+def test_what_is_too_much_to_look_at(main: dict[str, Any]) -> None:
+    """Looking takes no longer than writing, however things are put together."""
+    nest: Any = ()
+    for _ in range(40):
+        nest = nest, nest
+    for value in (nest, [[[float(n)] * 5 for n in range(10)] for _ in range(60)]):
+        main["offsets"] = value
+        start = perf_counter()
+        assert lasting_bytes(main["f"]) is None
+        assert perf_counter() - start < 1  # 2 ** 40 steps would take days
 
 
 def test_L12b_two_functions_that_are_equal(executor: ProcessExecutor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import weakref
 from dataclasses import dataclass, fields
 from time import sleep
@@ -61,10 +62,18 @@ COMPILED = compile(MAIN, "<main>", "exec", dont_inherit=True)
 
 
 @pytest.fixture
-def main() -> dict[str, Any]:
-    """The names of a script."""
+def main(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names of a script, whose classes are those of ``__main__``."""
+    return names_of(COMPILED, monkeypatch)
+
+
+def names_of(code: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a script defines."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    exec(COMPILED, names)
+    exec(code, names)
+    for name, value in names.items():
+        if isinstance(value, type):
+            monkeypatch.setattr(sys.modules["__main__"], name, value, raising=False)
     return names
 
 
@@ -194,26 +203,28 @@ INSIDE: dict[str, Any] = {
 
 @pytest.mark.parametrize("change", INSIDE.values(), ids=INSIDE)
 def test_L12b_whatever_changes_inside_a_class_is_seen(
-    executor: ProcessExecutor, change: Callable[[Any], object]
+    executor: ProcessExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], object],
 ) -> None:
     """Also what is the same object as before, with something else in it."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(FACTS, "<main>", "exec", dont_inherit=True), names)
+    names = names_of(compile(FACTS, "<main>", "exec", dont_inherit=True), monkeypatch)
     thing = names["Thing"](3)
     before = facts_of(thing)
     assert executor.submit(facts_of, thing).result(20) == before
     assert executor.submit(facts_of, thing).result(20) == before
-    assert lasting_bytes(names["Thing"]) is not None
+    assert lasting_bytes(names["Thing"], alone=True) is not None
     change(names["Thing"])
     after = facts_of(thing)
     assert after != before
     assert executor.submit(facts_of, thing).result(20) == after
 
 
-def test_L12b_who_belongs_to_an_abstract_class(executor: ProcessExecutor) -> None:
+def test_L12b_who_belongs_to_an_abstract_class(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a metaclass knows cannot be looked into: such a class travels with its objects."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(FACTS, "<main>", "exec", dont_inherit=True), names)
+    names = names_of(compile(FACTS, "<main>", "exec", dont_inherit=True), monkeypatch)
     names["Thing"].abstract = names["Abstract"]
     thing = names["Thing"](3)
     assert not executor.submit(facts_of, thing).result(20)[-1]
@@ -237,6 +248,113 @@ def test_what_a_worker_does_to_a_class_stays_there(
     error = executor.submit(raise_of, main["Base"], "theirs").exception(20)
     assert isinstance(error.args[0], main["Base"])
     assert main["Base"].kind == "mine"
+
+
+def add_one(thing: Any) -> Any:
+    """A task that counts in a class."""
+    type(thing).kind += 1
+    return type(thing).kind
+
+
+def test_L12b_a_task_sees_nothing_of_what_one_before_it_did(
+    executor: ProcessExecutor, main: dict[str, Any]
+) -> None:
+    """A class that comes with an argument is as it was at the call, for each task."""
+    main["Base"].kind = 0
+    assert [executor.submit(add_one, main["Base"](1)).result(20) for _ in range(5)] == [1] * 5
+    assert list(executor.map(add_one, [main["Base"](1)] * 50)) == [1] * 50
+
+
+def test_L12b_a_class_that_comes_on_several_ways(
+    executor: ProcessExecutor, main: dict[str, Any]
+) -> None:
+    """With an argument, as the base of another, with a function: in its state of each call.
+
+    A function itself is rebuilt once, and sees the state that its class was brought to last.
+    """
+    exec("def look(): return Base.kind, None", main)
+    ways = {"base": lambda: executor.submit(of_state, main["Base"](1)),
+            "derived": lambda: executor.submit(of_state, main["Derived"](1)),
+            "function": lambda: executor.submit(main["look"])}  # fmt: skip
+    walk = [(way, kind) for _ in range(2) for first in ways for second in ways
+            for way, kind in [(first, "one"), (second, "two"), (first, "one")]]  # fmt: skip
+    tasks = []
+    for way, kind in walk:
+        main["Base"].kind = kind
+        tasks.append(ways[way]())
+    states = [task.result(20) for task in tasks]
+    for (way, kind), state in zip(walk, states, strict=True):
+        assert way == "function" or state == (kind, None)
+
+
+def test_L24_a_class_that_is_defined_anew(
+    executor: ProcessExecutor, main: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though every part of it is the same, it is another class."""
+    code = compile("class New: pass", "<main>", "exec")
+    exec("def make(): return New()", main)
+    for _ in range(4):
+        exec(code, main)
+        monkeypatch.setattr(sys.modules["__main__"], "New", main["New"], raising=False)
+        assert type(executor.submit(main["make"]).result(20)) is main["New"]
+        assert type(executor.submit(identity, main["New"]()).result(20)) is main["New"]
+
+
+ALIKE = """
+log = []
+class Writer:
+    def write(self): log.append(1)
+class Reader:
+    def read(self): return len(log)
+def write_and_read(a, b): a.write(); return b.read()
+def plain(x): return x
+class Job:
+    op = plain
+    def __init__(self): self.op = plain
+    def same(self): return self.op is plain
+class Shares:
+    items = []
+    def __init__(self): self.items = Shares.items
+    def same(self): return self.items is Shares.items
+def same(x): return x.same()
+"""
+
+
+def test_L12b_what_is_the_same_object(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one call: what an object and its class have in common, they have in the worker."""
+    names = names_of(compile(ALIKE, "<main>", "exec", dont_inherit=True), monkeypatch)
+    for _ in range(4):
+        assert executor.submit(same, names["Job"]()).result(20)
+        assert executor.submit(same, names["Shares"]()).result(20)
+        task = executor.submit(names["write_and_read"], names["Writer"](), names["Reader"]())
+        assert task.result(20) in (0, 1)  # as cloudpickle has it: a function's names are its own
+
+
+def same(thing: Any) -> Any:
+    """A method of its class."""
+    return thing.same()
+
+
+class Opens:
+    """An object that needs an executor of its own to be written down."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __reduce__(self) -> Any:
+        with ProcessExecutor(1, initializer=identity, initargs=(self.thing,)) as inner:
+            return identity, (inner.submit(abs, -1).result(20),)
+
+
+def test_L24_what_a_worker_is_set_up_with(executor: ProcessExecutor, main: dict[str, Any]) -> None:
+    """A class that its parent was told of, and that it was not."""
+    for _ in range(3):
+        executor.submit(identity, main["Base"](1)).result(20)
+    with ProcessExecutor(1, initializer=identity, initargs=(main["Base"](1),)) as other:
+        assert other.submit(identity, main["Base"](1)).result(20) == main["Base"](1)
+    assert executor.submit(identity, Opens(main["Base"](1))).result(30) == 1
 
 
 def raise_of(cls: Any, kind: str) -> None:
@@ -272,7 +390,7 @@ def test_definitions_are_sent_once(main: dict[str, Any], monkeypatch: pytest.Mon
     )
     points = [main["Point"](x) for x in range(1000)]
     with ProcessExecutor(1) as executor:
-        for _ in range(2):  # so that all modules are imported
+        for _ in range(3):  # so that all modules are imported
             assert executor.submit(identity, points[0]).result(20) == points[0]
         asked.clear()
         assert list(executor.map(identity, points)) == points
@@ -325,19 +443,22 @@ def test_there_are_only_so_many(
 ) -> None:
     """Beyond the bound classes travel with their objects, too."""
     monkeypatch.setattr(definitions, "MOST", len(definitions.definitions))
-    thing, before = main["Derived"](1), len(definitions.definitions)
+    thing, before = main["Point"](1), len(definitions.definitions)
     for _ in range(2):
         assert executor.submit(identity, thing).result(20) == thing
-        assert type(executor.submit(identity, thing).result(20)) is main["Derived"]
+        assert type(executor.submit(identity, thing).result(20)) is main["Point"]
     assert len(definitions.definitions) == before
 
 
-def test_a_class_may_end(executor: ProcessExecutor, main: dict[str, Any],
-                         monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_class_may_end(
+    executor: ProcessExecutor, main: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only the newest are kept for results that may come; a class ends with its last object."""
     gone = weakref.ref(main["Point"])
-    assert executor.submit(identity, main["Point"](1)).result(20).x == 1
+    for _ in range(3):
+        assert executor.submit(identity, main["Point"](1)).result(20).x == 1
     main.clear()
+    monkeypatch.undo()
     _definitions._lately.clear()
     gc.collect()
     assert gone() is None
@@ -350,18 +471,43 @@ def wait_for(path: Path, x: Any) -> Any:
     return x
 
 
-def test_a_class_whose_object_is_away(executor: ProcessExecutor, tmp_path: Path) -> None:
-    """The class of a function is gone when its object comes home; and is there again."""
+@pytest.mark.parametrize("of_script", [True, False])
+def test_a_class_whose_object_is_away(
+    executor: ProcessExecutor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of_script: bool,
+) -> None:
+    """That nobody has any more when it comes home: of a script that defined another, or local."""
 
     def submit() -> Any:
-        names: dict[str, Any] = {"__name__": "__main__"}
-        exec(COMPILED, names)
+        names = names_of(COMPILED, monkeypatch)
+        if not of_script:
+            monkeypatch.undo()
         return executor.submit(wait_for, tmp_path / "go", names["Base"](1))
 
     task = submit()
+    monkeypatch.undo()
     gc.collect()
     (tmp_path / "go").touch()
     assert task.result(20).x == 1
+
+
+def test_many_local_classes(executor: ProcessExecutor, tmp_path: Path) -> None:
+    """Objects of more classes than are remembered come home, though the classes are gone."""
+
+    def make(number: int) -> Any:
+        class Local:
+            n = number
+
+        return Local()
+
+    before = len(definitions.definitions)
+    tasks = [executor.submit(wait_for, tmp_path / "go", make(n)) for n in range(300)]
+    assert len(definitions.definitions) == before  # nor are they told
+    gc.collect()
+    (tmp_path / "go").touch()
+    assert [type(task.result(30)).n for task in tasks] == list(range(300))
 
 
 def test_what_is_not_there() -> None:
@@ -380,8 +526,9 @@ def forget() -> None:
 
 def test_L12_a_definition_that_is_lost(executor: ProcessExecutor, main: dict[str, Any]) -> None:
     """It fails those tasks that need it, and no other."""
-    thing = main["Derived"](1)
-    assert executor.submit(identity, thing).result(20) == thing
+    thing = main["Point"](1)
+    for _ in range(3):
+        assert executor.submit(identity, thing).result(20) == thing
     executor.submit(forget).result(20)
     assert isinstance(executor.submit(identity, thing).exception(20), SerializationError)
     assert executor.submit(identity, 1).result(20) == 1

@@ -23,7 +23,7 @@ from types import (
     UnionType,
     WrapperDescriptorType,
 )
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from unifexec import _pickling
 from unifexec._running import REFUSAL
@@ -39,7 +39,11 @@ BUILT_IN = (BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 SLOTS = (GetSetDescriptorType, MemberDescriptorType)  # of a class; they are made anew with it
 SIZED = (str, bytes)
 LONG = 1 << 16  # characters or bytes: what is longer is not kept alive for this
-MANY = 64  # things in a container: more are not looked at
+MANY = 1000  # parts of all kinds: what has more is written anew each time
+DECLARED = {
+    "__annotations__", "__dataclass_fields__", "__slots__", "__slotnames__", "_field_defaults",
+}  # fmt: skip
+WRITERS = {"dataclasses", "reprlib"}  # modules whose closures in a class know nothing of it
 BASE = ("__package__", "__name__", "__path__", "__file__")  # what cloudpickle takes of a module
 CONTAINERS = frozenset({list, dict, set, frozenset, MappingProxyType})
 NOT_SENT = {"__dict__", "__weakref__"}  # of a class
@@ -70,15 +74,16 @@ _module_of = type.__dict__["__module__"].__get__  # whatever its metaclass makes
 _name_of = type.__dict__["__qualname__"].__get__
 
 
-def lasting_bytes(fn: Any) -> bytes | None:
-    """A function as bytes, and the same object while it would be the same bytes.
+def lasting_bytes(fn: Any, alone: bool = False) -> bytes | None:
+    """A function or class as bytes, and the same object while it would be the same bytes.
 
-    None if that cannot be known, or if it cannot be pickled. A class will do as well.
+    None if that cannot be known, or if it cannot be pickled; or (``alone``) if with it comes
+    what may change where it arrives, or may be in other arguments, too.
     """
     if _modules_by_value():
         return None
     now = anatomy_of(fn)
-    if now is None:
+    if now is None or (alone and not now.is_alone()):
         return None
     known = _known.get(fn)
     if known is not None and known[0].is_same(now):
@@ -120,12 +125,19 @@ def anatomy_of(fn: Any) -> Anatomy | None:
 class Anatomy:
     """The parts of a function or class, and of what it refers to and takes along by value."""
 
-    __slots__ = ("_modules", "_parts", "_seen")
+    __slots__ = ("_classes", "_declared", "_modules", "_mutable", "_parts", "_seen")
 
     def __init__(self) -> None:
         self._parts: list[Any] = []
         self._seen: dict[int, int] = {}  # functions, classes, containers, by id: which is which
         self._modules = len(sys.modules)  # cloudpickle takes submodules that are there
+        self._classes = 0  # by value
+        self._mutable = False  # there is a list or the like that a task might change, or have
+        self._declared = False  # while we look at what is only declared in a class
+
+    def is_alone(self) -> bool:
+        """Whether it is one class, with nothing that can be told from a copy of it."""
+        return self._classes == 1 and not self._mutable
 
     def is_same(self, other: Anatomy) -> bool:
         """Whether all parts are the very same objects."""
@@ -147,9 +159,11 @@ class Anatomy:
         self._add_all((fn.__module__, fn.__doc__, *(fn.__defaults__ or ())))
         for more in (fn.__kwdefaults__, fn.__annotations__, fn.__dict__):
             self._add_items(more or {})
+        before, self._declared = self._declared, names.get("__name__") in WRITERS
         for cell in fn.__closure__ or ():
             if not self._was_seen(cell):
                 self._add_all((cell.cell_contents,))
+        self._declared = before
         if not self._was_seen(names):
             self._add_all(map(names.get, BASE))
         self._add_items({name: names[name] for name in _names_in(code) if name in names})
@@ -160,9 +174,16 @@ class Anatomy:
             raise _ChangeableError
         if self._was_seen(cls):
             return
-        self._parts += cls.__name__, cls.__qualname__
+        self._classes += 1
+        self._parts += ref(cls), cls.__name__, cls.__qualname__
         self._add_all(cls.__bases__)
-        self._add_items({name: vars(cls)[name] for name in vars(cls) if name not in NOT_SENT})
+        for name, value in list(vars(cls).items()):
+            if name in NOT_SENT and type(value) is GetSetDescriptorType:
+                continue
+            self._declared = name in DECLARED
+            self._parts.append(name)
+            self._add_all((value,))
+            self._declared = False
 
     def _was_seen(self, thing: Any) -> bool:
         """Note which it is; and whether its parts are here already."""
@@ -179,6 +200,8 @@ class Anatomy:
 
     def _add_all(self, values: Iterable[Any]) -> None:
         parts = self._parts
+        if len(parts) > MANY:
+            raise _ChangeableError
         for value in values:
             kind = type(value)
             if kind in FIXED:
@@ -186,6 +209,8 @@ class Anatomy:
                     raise _ChangeableError
                 parts.append(value)
             elif kind is tuple:  # as good as another of the same parts
+                if len(value) > MANY:
+                    raise _ChangeableError
                 parts += _INTO, len(value)
                 self._add_all(value)
             elif value is type(None) or is_reference(value):
@@ -211,11 +236,12 @@ class Anatomy:
         elif kind is property:
             self._add_all((value.fget, value.fset, value.fdel, value.__doc__))
         elif kind in FORMS:
-            self._add_all((getattr(value, "__origin__", None), *value.__args__))
+            unpacked = getattr(value, "__unpacked__", False)
+            self._add_all((getattr(value, "__origin__", None), unpacked, *value.__args__))
         elif kind in BUILT_IN:  # of a built-in class, not of an object
             owner = value.__self__ if kind is BuiltinFunctionType else value.__objclass__
             self._add_all((sys.intern(value.__name__), owner))
-        elif kind in SLOTS:
+        elif kind in SLOTS and id(value.__objclass__) in self._seen:
             self._parts.append(value.__name__)
         elif kind.__module__ == "dataclasses":
             self._add_all([getattr(value, name) for name in getattr(kind, "__slots__", ())])
@@ -225,9 +251,10 @@ class Anatomy:
             raise _ChangeableError
 
     def _add_container(self, value: Any) -> None:
-        if len(value) > MANY:
-            raise _ChangeableError
+        self._mutable |= not self._declared
         if not self._was_seen(value):
+            if len(value) > MANY:
+                raise _ChangeableError
             self._parts.append(len(value))
             self._add_all(tuple(value))
             if isinstance(value, (dict, MappingProxyType)):
