@@ -32,7 +32,7 @@ _classes: WeakValueDictionary[str, type] = WeakValueDictionary()
 _lately: deque[type] = deque(maxlen=KEPT)
 _from_above: WeakKeyDictionary[type, None] = WeakKeyDictionary()  # in a worker: of its parent's
 _told: dict[int, bytes] = {}  # in a worker: the definitions
-_made: dict[int, tuple[type, tuple[Any, ...]]] = {}  # in a worker: class, and what is in it
+_made: dict[int, tuple[type, tuple[str, ...], tuple[Any, ...]]] = {}  # and what is in them
 
 
 class _Here(local):
@@ -79,7 +79,7 @@ def _remember(cls: type, key: str) -> None:
 
 
 def _arrive(cls: type, state: tuple[Any, ...]) -> None:
-    """A class came by value: in a worker, for nobody else's is of a script there."""
+    """A class came by value, with its key: from the parent, for a worker gives nobody a key."""
     key, set_state, its_state = state
     set_state(cls, its_state)
     if cls not in _keys:
@@ -103,16 +103,16 @@ def tell(number: int, data: bytes) -> None:
 def defined(number: int) -> type:
     """In a worker: a class in the state that it had when an object of it was sent.
 
-    It is made anew if anything is in it that was not: from another state of it, from a
-    function that brought it along, or from a task that changed it.
+    It is made anew if it has other attributes than it was made with: from another state of it,
+    from a function that brought it along, or from a task that set them.
     """
     if number in _made:
-        cls, inside = _made[number]
-        now = vars(cls).values()
-        if len(now) == len(inside) and all(map(is_, now, inside)):
+        cls, names, inside = _made[number]
+        now = vars(cls)
+        if tuple(now) == names and all(map(is_, now.values(), inside)):
             return cls
     if number not in _told:
         raise LookupError("the definition of a class did not arrive")
     made: type = pickle.loads(_told[number])
-    _made[number] = made, tuple(vars(made).values())
+    _made[number] = made, tuple(vars(made)), tuple(vars(made).values())
     return made

@@ -99,7 +99,8 @@ def _dumps_named(value: Any, homeward: bool) -> bytes | None:
     data = file.getvalue()
     if b"__main__" in data:
         return None
-    _last_named = ref(type(value))
+    if type(value).__module__ != "builtins":  # lists may hold this or that
+        _last_named = ref(type(value))
     return data
 
 
@@ -277,7 +278,7 @@ class WorkerTraceback(Exception):  # noqa: N818  (it is no error, it tells of on
 
 
 def dump_error(error: BaseException, note: str) -> bytes:
-    """In a worker: serialise an exception with its causes, contexts, notes and groups.
+    """Serialise an exception with its causes, contexts, notes and groups, for a worker's parent.
 
     What cannot be serialised, or not be rebuilt from it, leaves its text.
     """

@@ -184,11 +184,12 @@ class collecting:  # noqa: N801  (it reads as a verb, as `contextlib.suppress` d
 
 def dumps_homeward(value: Any) -> list[Any]:
     """In a worker: a result, which may hold handles and classes that came with its task."""
-    _definitions.here.homeward = True
+    here = _definitions.here
+    before, here.homeward = here.homeward, True
     try:
         return _pickling.dumps_apart(_pickling.bytes_apart(value))
     finally:
-        _definitions.here.homeward = False
+        here.homeward = before
 
 
 def _arrived(token: int) -> Shared[Any]:

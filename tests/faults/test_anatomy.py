@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unifexec import ProcessExecutor, _pickling
-from unifexec._backends.anatomy import is_reference, lasting_bytes
+from unifexec._backends.anatomy import _known, is_reference, lasting_bytes
 
 from .programs import run
 
@@ -45,6 +45,12 @@ def f(x: int, more=1, *, most: "int | None" = 5) -> "int":
             math.floor(Fraction(7, 2)), helper(x), again(x), inner(x), more, most, offsets, factor)
 """
 COMPILED = compile(MAIN, "<main>", "exec", dont_inherit=True)
+
+
+def kept(value: Any, **options: Any) -> bytes | None:
+    """The bytes that are kept of it; nothing is the first time."""
+    assert value in _known or lasting_bytes(value) is None
+    return lasting_bytes(value, **options)
 
 
 @pytest.fixture
@@ -194,9 +200,9 @@ def test_L12b_a_submodule_that_is_there_now(
 
 def test_L12b_what_relative_imports_go_by(main: dict[str, Any]) -> None:
     """Of its module a function has name and package, which may be others later."""
-    before = lasting_bytes(main["f"])
+    before = kept(main["f"])
     main["__package__"] = "other"
-    assert lasting_bytes(main["f"]) != before is not None
+    assert kept(main["f"]) != before is not None
 
 
 class Changeable:
@@ -239,7 +245,7 @@ NOT_TRUSTED: dict[str, Any] = {
 def test_L12b_what_may_change_is_not_trusted(main: dict[str, Any], value: Any) -> None:
     """A function that refers to what cannot be looked into is written anew each time."""
     main["offsets"] = value
-    assert lasting_bytes(main["f"]) is None
+    assert kept(main["f"]) is None
 
 
 @given(
@@ -268,9 +274,9 @@ def test_L12b_the_bytes_are_those_of_now(changes: list[tuple[str, Any, str]]) ->
             f.__defaults__ = (value,)
         elif attribute == "__kwdefaults__":
             f.__kwdefaults__ = {"most": value}
-        data = lasting_bytes(f)
+        data = kept(f)
         assert data is not None
-        assert data is lasting_bytes(f)
+        assert data is kept(f)
         copy = pickle.loads(data)
         assert look(copy) == look(f)
 
@@ -291,7 +297,7 @@ def test_what_is_too_much_to_look_at(main: dict[str, Any]) -> None:
     for value in (nest, [[[float(n)] * 5 for n in range(10)] for _ in range(60)]):
         main["offsets"] = value
         start = perf_counter()
-        assert lasting_bytes(main["f"]) is None
+        assert kept(main["f"]) is None
         assert perf_counter() - start < 1  # 2 ** 40 steps would take days
 
 
@@ -320,8 +326,8 @@ def test_a_function_is_written_once(
 def test_it_is_not_kept_alive(main: dict[str, Any]) -> None:
     """What is known of a function ends with it; also where it refers to itself."""
     gone = weakref.ref(main["f"]), weakref.ref(main["again"])
-    assert lasting_bytes(main["again"]) is not None
-    assert lasting_bytes(main["f"]) is not None
+    assert kept(main["again"]) is not None
+    assert kept(main["f"]) is not None
     main.clear()
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
@@ -331,10 +337,10 @@ def test_modules_that_travel_by_value(main: dict[str, Any]) -> None:
     """Where the program wants more to travel by value than ``__main__``, nothing is trusted."""
     module = sys.modules[__name__]
     main["helper"] = no_longer
-    assert lasting_bytes(main["f"]) is not None
+    assert kept(main["f"]) is not None
     cloudpickle.register_pickle_by_value(module)
     try:
-        assert lasting_bytes(main["f"]) is None
+        assert kept(main["f"]) is None
     finally:
         cloudpickle.unregister_pickle_by_value(module)
 

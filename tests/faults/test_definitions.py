@@ -8,14 +8,15 @@ import signal
 import sys
 import weakref
 from dataclasses import dataclass, fields
+from operator import methodcaller
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from unifexec import Failure, ProcessExecutor, SerializationError, Success, _definitions, _pickling
 from unifexec._backends import definitions
-from unifexec._backends.anatomy import lasting_bytes
+from unifexec._backends.anatomy import _known, anatomy_of, lasting_bytes
 
 from .programs import run
 
@@ -59,6 +60,12 @@ class Colour(Enum):
 scale = 1
 """
 COMPILED = compile(MAIN, "<main>", "exec", dont_inherit=True)
+
+
+def kept(value: Any, **options: Any) -> bytes | None:
+    """The bytes that are kept of it; nothing is the first time."""
+    assert value in _known or lasting_bytes(value) is None
+    return lasting_bytes(value, **options)
 
 
 @pytest.fixture
@@ -213,7 +220,7 @@ def test_L12b_whatever_changes_inside_a_class_is_seen(
     before = facts_of(thing)
     assert executor.submit(facts_of, thing).result(20) == before
     assert executor.submit(facts_of, thing).result(20) == before
-    assert lasting_bytes(names["Thing"], alone=True) is not None
+    assert kept(names["Thing"], alone=True) is not None
     change(names["Thing"])
     after = facts_of(thing)
     assert after != before
@@ -263,6 +270,165 @@ def test_L12b_a_task_sees_nothing_of_what_one_before_it_did(
     main["Base"].kind = 0
     assert [executor.submit(add_one, main["Base"](1)).result(20) for _ in range(5)] == [1] * 5
     assert list(executor.map(add_one, [main["Base"](1)] * 50)) == [1] * 50
+
+
+COUNTERS = """
+from dataclasses import dataclass, field
+count, kept = 0, []
+class Global:
+    def m(self):
+        global count
+        count += 1
+        return count
+def made():
+    count = 0
+    class Closure:
+        def m(self):
+            nonlocal count
+            count += 1
+            return count
+    return Closure
+Closure = made()
+Closure.__qualname__ = "Closure"
+class Inner:
+    def m(self):
+        def add():
+            global count
+            count += 1
+        add()
+        return count
+@dataclass
+class Factory:
+    x: list = field(default_factory=lambda: kept)
+    def m(self):
+        again = type(self)()
+        again.x.append(1)
+        return len(again.x)
+@dataclass
+class Default:
+    x: list = field(default_factory=lambda kept=[]: kept)
+    def m(self):
+        again = type(self)()
+        again.x.append(1)
+        return len(again.x)
+class Renames:
+    def m(self):
+        z = getattr(type(self), "z", "gone")
+        if z == 1:
+            type(self).zz = type(self).z
+            del type(self).z
+        return z
+Renames.z = 1
+"""
+
+
+@pytest.mark.parametrize("name", ["Global", "Closure", "Inner", "Factory", "Default", "Renames"])
+def test_L12b_a_task_sees_no_counter_of_another(
+    executor: ProcessExecutor, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where a method changes what it refers to, its class comes anew with each object."""
+    names = names_of(compile(COUNTERS, "<main>", "exec", dont_inherit=True), monkeypatch)
+    things = [names[name]() for _ in range(4)]
+    for _ in range(3):
+        kept(names[name])  # so that it is no longer new
+        assert list(executor.map(methodcaller("m"), things)) == [1] * 4
+
+
+class Submits:
+    """An object that, while it is written down, changes a class and submits another object."""
+
+    tasks: ClassVar[list[Any]] = []
+
+    def __init__(self, executor: Any, thing: Any) -> None:
+        self.executor, self.thing = executor, thing
+
+    def __reduce__(self) -> Any:
+        cls = type(self.thing)
+        cls.kind += 1
+        self.tasks.append((cls.kind, self.executor.submit(of_state, self.thing)))
+        return identity, (1,)
+
+
+def test_L12b_a_submit_in_the_midst_of_a_submit(
+    executor: ProcessExecutor, main: dict[str, Any]
+) -> None:
+    """It takes its own look at the class."""
+    Submits.tasks.clear()
+    base, thing = main["Base"], main["Base"](1)
+    base.kind = 0
+    for _ in range(3):
+        executor.submit(identity, [thing, Submits(executor, thing), thing]).result(20)
+    assert [task.result(20)[0] for _, task in Submits.tasks] == [kind for kind, _ in Submits.tasks]
+    Submits.tasks.clear()
+
+
+def test_ctrl_c_in_the_midst_of_a_submit(executor: ProcessExecutor, main: dict[str, Any]) -> None:
+    """What it leaves behind, the next submit does not take up."""
+    naming = definitions.naming()
+    naming.__enter__()
+    before = _definitions.here.number_of
+    try:
+        for kind in ("one", "two", "three"):
+            main["Base"].kind = kind
+            assert executor.submit(of_state, main["Base"](1)).result(20) == (kind, None)
+            assert list(executor.map(of_state, [main["Base"](1)])) == [(kind, None)]
+        assert _definitions.here.number_of is before
+    finally:
+        naming.__exit__()
+
+
+class Within:
+    """A result that, while it is written down in a worker, asks a worker of that."""
+
+    def __init__(self, fn: Any, way: str) -> None:
+        self.fn, self.way = fn, way
+
+    def __reduce__(self) -> Any:
+        if self.way == "task":
+            with ProcessExecutor(1) as inner:
+                return identity, (inner.submit(self.fn).result(20),)
+        with ProcessExecutor(1, initializer=self.fn) as inner:
+            return identity, (inner.submit(abs, -1).result(20),)
+
+
+def with_thing(thing: Any, fn: Any, way: str) -> Any:
+    """An object of the script, and such a result."""
+    return [thing, Within(fn, way)]
+
+
+@pytest.mark.parametrize("way", ["task", "initializer"])
+def test_L18_a_submit_while_a_result_is_written_down(
+    executor: ProcessExecutor, main: dict[str, Any], way: str
+) -> None:
+    """What goes down goes by value, though the result around it goes up."""
+    exec("def make(): return Base(1).x", main)
+    thing = main["Base"](1)
+    assert executor.submit(with_thing, thing, main["make"], way).result(30) == [thing, 1]
+
+
+class Meta(type):
+    """A metaclass that finds its classes equal."""
+
+    def __eq__(cls, other: object) -> bool:
+        return type(other) is Meta
+
+    def __hash__(cls) -> int:
+        return 1
+
+
+class One(metaclass=Meta):
+    """One of them."""
+
+
+class Two(metaclass=Meta):
+    """The other."""
+
+
+def test_L24_classes_that_say_they_are_equal(executor: ProcessExecutor) -> None:
+    """What is called is what was given."""
+    for _ in range(2):
+        assert type(executor.submit(One).result(20)).__name__ == "One"
+        assert type(executor.submit(Two).result(20)).__name__ == "Two"
 
 
 def test_L12b_a_class_that_comes_on_several_ways(
@@ -379,6 +545,20 @@ def test_a_class_of_the_worker(executor: ProcessExecutor) -> None:
     thing = made(1)
     assert executor.submit(identity, thing).result(20) == thing
     assert type(executor.submit(identity, thing).result(20)) is made
+
+
+@pytest.mark.parametrize("name", ["Point", "Base", "Pair", "Other"])
+def test_classes_that_stand_alone(main: dict[str, Any], name: str) -> None:
+    """As most small ones do, those that the standard library writes above all."""
+    assert anatomy_of(main[name]).is_alone()
+    assert kept(main[name]) is not None
+
+
+@pytest.mark.parametrize("name", ["Derived", "Frozen", "Colour"])
+def test_classes_that_do_not(main: dict[str, Any], name: str) -> None:
+    """One with a base of the script, one that still knows what it was made of, a metaclass."""
+    anatomy = anatomy_of(main[name])
+    assert anatomy is None or not anatomy.is_alone()
 
 
 def test_definitions_are_sent_once(main: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,12 +682,22 @@ def test_many_local_classes(executor: ProcessExecutor, tmp_path: Path) -> None:
 
         return Local()
 
-    before = len(definitions.definitions)
     tasks = [executor.submit(wait_for, tmp_path / "go", make(n)) for n in range(300)]
-    assert len(definitions.definitions) == before  # nor are they told
     gc.collect()
     (tmp_path / "go").touch()
     assert [type(task.result(30)).n for task in tasks] == list(range(300))
+
+
+def test_local_classes_are_not_told(executor: ProcessExecutor) -> None:
+    """They may be many, and end soon."""
+
+    class Local:
+        n = 1
+
+    before, thing = len(definitions.definitions), Local()
+    for _ in range(4):
+        assert executor.submit(identity, thing).result(20).n == 1
+    assert len(definitions.definitions) == before
 
 
 def test_what_is_not_there() -> None:

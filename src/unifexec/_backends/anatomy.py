@@ -9,6 +9,7 @@ of kinds that cannot be changed, that travel by name, or that can be looked into
 from __future__ import annotations
 
 import sys
+from opcode import opmap
 from operator import is_
 from types import (
     BuiltinFunctionType,
@@ -43,18 +44,24 @@ MANY = 1000  # parts of all kinds: what has more is written anew each time
 DECLARED = {
     "__annotations__", "__dataclass_fields__", "__slots__", "__slotnames__", "_field_defaults",
 }  # fmt: skip
-WRITERS = {"dataclasses", "reprlib"}  # modules whose closures in a class know nothing of it
+WRITERS = {
+    "collections",
+    "dataclasses",
+    "reprlib",
+}  # modules whose closures in a class know nothing of it
 BASE = ("__package__", "__name__", "__path__", "__file__")  # what cloudpickle takes of a module
 CONTAINERS = frozenset({list, dict, set, frozenset, MappingProxyType})
+GLOBAL_CHANGES = {opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"]}
+OUTER_CHANGES = GLOBAL_CHANGES | {opmap["STORE_DEREF"], opmap["DELETE_DEREF"]}
 NOT_SENT = {"__dict__", "__weakref__"}  # of a class
 
 _NEXT, _INTO = object(), object()  # among the parts: another group of them, or those of a part
 
-_known: WeakKeyDictionary[Any, tuple[Anatomy, bytes]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, tuple[Anatomy, bytes] | None] = WeakKeyDictionary()
 
 
 def is_reference(value: Any) -> bool:
-    """Whether something travels as its name, which a worker can import: always the same bytes."""
+    """Whether a function or class travels as its name, which a worker can import."""
     kind = type(value)
     try:
         if kind is FunctionType or kind is BuiltinFunctionType:
@@ -77,15 +84,20 @@ _name_of = type.__dict__["__qualname__"].__get__
 def lasting_bytes(fn: Any, alone: bool = False) -> bytes | None:
     """A function or class as bytes, and the same object while it would be the same bytes.
 
-    None if that cannot be known, or if it cannot be pickled; or (``alone``) if with it comes
-    what may change where it arrives, or may be in other arguments, too.
+    None at the first time, or if that cannot be known, or if it cannot be pickled; or (``alone``)
+    if with it comes what may change where it arrives, or may be in other arguments, too.
     """
+    if type(fn) is not FunctionType and type(fn) is not type:
+        return None
+    if fn not in _known:  # many come once only, and are not worth a look
+        _known[fn] = None
+        return None
     if _modules_by_value():
         return None
     now = anatomy_of(fn)
     if now is None or (alone and not now.is_alone()):
         return None
-    known = _known.get(fn)
+    known = _known[fn]
     if known is not None and known[0].is_same(now):
         return known[1]
     try:
@@ -136,7 +148,7 @@ class Anatomy:
         self._declared = False  # while we look at what is only declared in a class
 
     def is_alone(self) -> bool:
-        """Whether it is one class, with nothing that can be told from a copy of it."""
+        """Whether it is one class, with nothing in it that its tasks might change in place."""
         return self._classes == 1 and not self._mutable
 
     def is_same(self, other: Anatomy) -> bool:
@@ -155,18 +167,21 @@ class Anatomy:
         if fn.__module__ is None or getattr(fn, "__type_params__", False):
             raise _ChangeableError
         code, names = fn.__code__, fn.__globals__
+        declared, self._declared = self._declared, names.get("__name__") in WRITERS
+        self._mutable |= not self._declared and _changes_what_it_refers_to(code)
         self._parts += code, fn.__name__, fn.__qualname__
         self._add_all((fn.__module__, fn.__doc__, *(fn.__defaults__ or ())))
         for more in (fn.__kwdefaults__, fn.__annotations__, fn.__dict__):
             self._add_items(more or {})
-        before, self._declared = self._declared, names.get("__name__") in WRITERS
         for cell in fn.__closure__ or ():
             if not self._was_seen(cell):
                 self._add_all((cell.cell_contents,))
-        self._declared = before
         if not self._was_seen(names):
+            self._declared = True
             self._add_all(map(names.get, BASE))
+        self._declared = False
         self._add_items({name: names[name] for name in _names_in(code) if name in names})
+        self._declared = declared
 
     def add_class(self, cls: Any) -> None:
         """Its bases and all attributes. Those with a metaclass have more to them than we know."""
@@ -175,6 +190,7 @@ class Anatomy:
         if self._was_seen(cls):
             return
         self._classes += 1
+        declared = self._declared
         self._parts += ref(cls), cls.__name__, cls.__qualname__
         self._add_all(cls.__bases__)
         for name, value in list(vars(cls).items()):
@@ -183,7 +199,7 @@ class Anatomy:
             self._declared = name in DECLARED
             self._parts.append(name)
             self._add_all((value,))
-            self._declared = False
+        self._declared = declared
 
     def _was_seen(self, thing: Any) -> bool:
         """Note which it is; and whether its parts are here already."""
@@ -259,6 +275,13 @@ class Anatomy:
             self._add_all(tuple(value))
             if isinstance(value, (dict, MappingProxyType)):
                 self._add_all(value.values())
+
+
+def _changes_what_it_refers_to(code: CodeType) -> bool:
+    """Whether code may bind a global, or a variable of a function around it, to something else."""
+    changes = OUTER_CHANGES if code.co_freevars else GLOBAL_CHANGES
+    inner = (constant for constant in code.co_consts if type(constant) is CodeType)
+    return bool(changes & set(code.co_code[::2])) or any(map(_changes_what_it_refers_to, inner))
 
 
 def _names_in(code: CodeType) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import count
 from weakref import WeakKeyDictionary
 
@@ -18,16 +19,23 @@ MOST_STATES = 8  # of one class: one that changes all the time is not worth it
 
 definitions: dict[int, bytes] = {}  # of this process, by number: each worker is told all of them
 _numbers = count()
+_registering = threading.RLock()  # a signal handler may submit in the midst of a submit
 _states: WeakKeyDictionary[type, dict[bytes, int]] = WeakKeyDictionary()
 
 
 class naming:  # noqa: N801  (it reads as a verb, as `contextlib.suppress` does)
-    """While arguments are pickled: what class has which definition, each looked at once."""
+    """While arguments are pickled: what class has which definition, each looked at once.
+
+    Without ``numbers``, while anything else is: nothing has one. Either way it is not for a parent.
+    """
+
+    def __init__(self, numbers: bool = True) -> None:
+        self._numbers = numbers
+        self._known: dict[type, int | None] = {}
 
     def __enter__(self) -> None:
         self._outer = here.number_of, here.homeward
-        self._known: dict[type, int | None] = {}
-        here.number_of, here.homeward = self._outer[0] or self._number_of, False
+        here.number_of, here.homeward = self._number_of if self._numbers else None, False
 
     def __exit__(self, *exc_info: object) -> None:
         here.number_of, here.homeward = self._outer
@@ -46,12 +54,13 @@ def _number_of(cls: type) -> int | None:
     states: Any = _states.get(cls)
     if states is None:
         states = _states.setdefault(cls, {})
-    number: int | None = states.get(data)
-    if number is None and len(states) < MOST_STATES and _is_room_for(data):
-        number = next(_numbers)
-        definitions[number] = data
-        states[data] = number
-    return number
+    with _registering:
+        number: int | None = states.get(data)
+        if number is None and len(states) < MOST_STATES and _is_room_for(data):
+            number = next(_numbers)
+            definitions[number] = data
+            states[data] = number
+        return number
 
 
 def _is_room_for(data: bytes) -> bool:

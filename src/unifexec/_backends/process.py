@@ -19,6 +19,7 @@ from collections import OrderedDict, deque
 from contextlib import ExitStack
 from itertools import count
 from time import monotonic
+from types import BuiltinFunctionType, FunctionType
 
 from unifexec import _bunches, _pickling, _records, _worker
 from unifexec._backends.anatomy import is_reference, lasting_bytes
@@ -81,6 +82,7 @@ NATIVE_POOLS = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+NAMED = frozenset({FunctionType, BuiltinFunctionType, type})  # not what a metaclass makes of it
 KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are dropped
 
 
@@ -356,10 +358,16 @@ class ProcessRoom(Room):
 
     def _work_of(self, fn: Callable[..., Any], options: Options) -> Work:
         """The same bytes get the same number; what is the same as before is not packed anew."""
-        same: Any = fn if is_reference(fn) else lasting_bytes(fn)
-        known = None if same is None else self._known.get((same, options))
-        if known is not None:
-            return known
+        if type(fn) in NAMED and is_reference(fn):
+            known = self._known.get((fn, options))
+            return self._new_work(fn, options, fn) if known is None else known
+        with naming(numbers=False):
+            same = lasting_bytes(fn)
+            known = None if same is None else self._known.get((same, options))
+            return self._new_work(fn, options, same) if known is None else known
+
+    def _new_work(self, fn: Callable[..., Any], options: Options, same: Any) -> Work:
+        """Pack it; ``same``: what stays the same while its bytes do, if anything does."""
         with collecting() as shared:
             parts = pack_function(fn, options, same if type(same) is bytes else None)
         frame = pickle.dumps(parts, _pickling.PROTOCOL)
@@ -385,12 +393,12 @@ class ProcessRoom(Room):
         work = self._work_of(fn, options)
         if not kwargs and are_small_atoms(args):
             return work, None, args
-        return work, None, self.pack_call(work, args, kwargs)
+        with naming():
+            return work, None, self.pack_call(work, args, kwargs)
 
     def pack_call(self, work: Work, args: Any, kwargs: Any, unary: bool = False) -> bytes | Cargo:
         """The arguments of a call as bytes, or in shared memory."""
-        with naming():
-            return pack_call(self._segments, work.name, args, kwargs, unary)
+        return pack_call(self._segments, work.name, args, kwargs, unary)
 
     def retire(self, token: int) -> None:
         """A segment or a shared value is not needed any more. Called by finalisers."""
@@ -807,7 +815,8 @@ def _environment(workers: int) -> dict[str, str]:
 def _pack_setup(setup: Setup) -> bytes:
     parts = (setup.initializer, setup.initargs, setup.finalizer)
     try:
-        return _pickling.dumps(parts)
+        with naming(numbers=False):
+            return _pickling.dumps(parts)
     except Exception as error:
         names = {"initializer": parts[0], "initargs": parts[1], "finalizer": parts[2]}
         raise SerializationError(_pickling.explain("set-up", names, error)) from error
