@@ -82,7 +82,6 @@ NATIVE_POOLS = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
-NAMED = frozenset({FunctionType, BuiltinFunctionType, type})  # not what a metaclass makes of it
 KNOWN_WORKS = 128  # functions that a worker keeps; the least recently used are dropped
 
 
@@ -358,7 +357,9 @@ class ProcessRoom(Room):
 
     def _work_of(self, fn: Callable[..., Any], options: Options) -> Work:
         """The same bytes get the same number; what is the same as before is not packed anew."""
-        if type(fn) in NAMED and is_reference(fn):
+        kind = type(fn)  # of no metaclass of its own: that may say that two classes are equal
+        plain = kind is FunctionType or kind is BuiltinFunctionType or kind is type
+        if plain and is_reference(fn):
             known = self._known.get((fn, options))
             return self._new_work(fn, options, fn) if known is None else known
         with naming(numbers=False):
