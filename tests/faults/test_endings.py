@@ -521,7 +521,7 @@ def handler(number, frame): tasks.append(ex.submit(lambda: len("from a handler")
 with ProcessExecutor(1) as ex:
     assert ex.submit(lambda: 1).result() == 1  # what it imports for that, is imported
     signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)  # long against what the handler takes
     end = time.monotonic() + 1.5
     while time.monotonic() < end: ex.submit(lambda: len(tasks))
     signal.setitimer(signal.ITIMER_REAL, 0)
