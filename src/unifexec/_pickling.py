@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pickle
 import sys
-from _io import BytesIO
 from _thread import get_ident
-from _weakref import ref
 from contextvars import Context, ContextVar
 from functools import cache
+from io import BytesIO
 from types import BuiltinFunctionType, FunctionType, ModuleType
+from weakref import ref
 
 from unifexec._definitions import by_key, by_number, here, with_key
 from unifexec._running import REFUSAL, shown

@@ -20,8 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unifexec import ProcessExecutor, _pickling
-from unifexec._backends.anatomy import _known, is_reference, lasting_bytes
+from unifexec._backends.anatomy import is_reference
 
+from .keeping import kept
 from .programs import run
 
 if TYPE_CHECKING:
@@ -45,12 +46,6 @@ def f(x: int, more=1, *, most: "int | None" = 5) -> "int":
             math.floor(Fraction(7, 2)), helper(x), again(x), inner(x), more, most, offsets, factor)
 """
 COMPILED = compile(MAIN, "<main>", "exec", dont_inherit=True)
-
-
-def kept(value: Any, **options: Any) -> bytes | None:
-    """The bytes that are kept of it; nothing is the first time."""
-    assert value in _known or lasting_bytes(value) is None
-    return lasting_bytes(value, **options)
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import pytest
 
 from unifexec import Failure, ProcessExecutor, SerializationError, Success, _definitions, _pickling
 from unifexec._backends import definitions
-from unifexec._backends.anatomy import _known, anatomy_of, lasting_bytes
+from unifexec._backends.anatomy import anatomy_of
 
+from .keeping import kept
 from .programs import run
 
 if TYPE_CHECKING:
@@ -60,12 +61,6 @@ class Colour(Enum):
 scale = 1
 """
 COMPILED = compile(MAIN, "<main>", "exec", dont_inherit=True)
-
-
-def kept(value: Any, **options: Any) -> bytes | None:
-    """The bytes that are kept of it; nothing is the first time."""
-    assert value in _known or lasting_bytes(value) is None
-    return lasting_bytes(value, **options)
 
 
 @pytest.fixture

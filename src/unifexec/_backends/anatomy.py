@@ -44,11 +44,7 @@ MANY = 1000  # parts of all kinds: what has more is written anew each time
 DECLARED = {
     "__annotations__", "__dataclass_fields__", "__slots__", "__slotnames__", "_field_defaults",
 }  # fmt: skip
-WRITERS = {
-    "collections",
-    "dataclasses",
-    "reprlib",
-}  # modules whose closures in a class know nothing of it
+WRITERS = {"collections", "dataclasses", "reprlib"}  # closures of theirs know nothing of a class
 BASE = ("__package__", "__name__", "__path__", "__file__")  # what cloudpickle takes of a module
 CONTAINERS = frozenset({list, dict, set, frozenset, MappingProxyType})
 GLOBAL_CHANGES = {opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"]}
