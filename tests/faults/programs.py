@@ -93,11 +93,20 @@ def children_of(pid: int) -> set[int]:
 
 def is_running(pid: int) -> bool:
     """Whether a process is there and is no zombie."""
+    return _state(pid) not in "ZX"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped by a signal."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    """The letter that the system gives a process; X for one that is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state not in "ZX"
+        return "X"
 
 
 def wait_for(condition: Callable[[], object], within: float = 10) -> bool:

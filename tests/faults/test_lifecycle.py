@@ -324,6 +324,39 @@ def test_L27_closing_does_not_wait_for_calls_that_another_took() -> None:
     assert not closing.is_alive()
 
 
+TWO_WAIT = """
+import gc, threading, time
+from unifexec import ThreadExecutor
+gc.disable()
+gc.set_threshold(1)
+gc.callbacks.append(lambda phase, info: time.sleep(0.002))  # now the other thread has its turn
+held = []
+with ThreadExecutor(1) as executor:
+    for _ in range(20):
+        task = executor.submit(time.sleep, 0.02)
+        both = threading.Barrier(2)
+        def wait():
+            held.append([{} for _ in range(100)])  # the interpreter has no spare ones left
+            both.wait()
+            gc.enable()
+            task.watch(int)
+        threads = [threading.Thread(target=wait) for _ in range(2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        gc.disable()
+        task.result(20)
+        del task
+gc.collect()
+print("alive")
+"""
+
+
+def test_L27_two_threads_wait_for_a_task_while_garbage_is_collected() -> None:
+    """CPython 3.11 breaks an object whose ``__dict__`` they both ask for: we never do."""
+    code, out, err = run(TWO_WAIT)
+    assert (code, out) == (0, "alive\n"), err
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("is_async", [False, True])
 def test_L27_callbacks_have_run_when_a_close_returns(kind: str, is_async: bool) -> None:

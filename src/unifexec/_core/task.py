@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 _TOKEN, _ASKED, _SETTLED = 1, 2, 3  # see `Task._marks`
 _NEW = bytes([_TOKEN])
 _VALUE: Any = object()  # it succeeded: the value stands in `_result`
+_NOT_MADE: Any = ()  # what stands for a list that nobody needed yet
+_making: dict[tuple[Task[Any], str], Any] = {}  # see `Task._made`
 
 
 class Task(Future["R"]):
@@ -77,10 +79,11 @@ class Task(Future["R"]):
     _seconds = 0.0
     _cancel_won = False
     _outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: a success not asked for yet
-    _watchers: Any = ()
-    _callbacks: Any = ()
-    _awaiting: Any = ()
-    _asked: threading.Condition  # made when the standard library asks for it
+    _watchers: Any = _NOT_MADE
+    _callbacks: Any = _NOT_MADE
+    _awaiting: Any = _NOT_MADE
+    _asked: Any = _NOT_MADE  # and this one when the standard library asks for it
+    _made_waiters: Any = _NOT_MADE
 
     def __init__(self, home: Home, name: str, abortable: bool = True) -> None:
         self.name = name
@@ -208,8 +211,21 @@ class Task(Future["R"]):
         return []
 
     def _made(self, name: str, new: Any) -> Any:
-        """An attribute that few tasks need; whoever makes it first, in one atomic step."""
-        return self.__dict__.setdefault(name, new)
+        """An attribute that few tasks need: what was made first, for all who ask for it.
+
+        1. Who comes first puts what it made where all look. 2. That becomes the attribute, by
+        whoever comes to it, 3. and is taken away again. Between 1 and 3 all find the same
+        there, and who comes later finds the attribute, even if it looked before.
+
+        Not ``self.__dict__.setdefault``: on CPython 3.11 an object breaks when two threads ask
+        for its first ``__dict__``, if between the two the garbage collector runs Python code.
+        """
+        if getattr(self, name) is _NOT_MADE:
+            first = _making.setdefault((self, name), new)
+            if getattr(self, name) is _NOT_MADE:
+                setattr(self, name, first)
+            _making.pop((self, name), None)
+        return getattr(self, name)
 
     def _take_callbacks(self) -> list[Callable[[], object]]:
         """Those that nobody else has taken: whoever takes one calls it."""
@@ -379,7 +395,7 @@ class Task(Future["R"]):
 
     def _is_awaited_by_others(self) -> bool:
         """Whether somebody waits besides one that awaits it, or has asked to be called back."""
-        others = self._watchers or self._callbacks or self.__dict__.get("_made_waiters")
+        others = self._watchers or self._callbacks or self._made_waiters
         return bool(others) or len(self._awaiting) > 1
 
     def _wait_for_outcome(self, timeout: float | None) -> None:
