@@ -23,7 +23,7 @@ from unifexec import (
 from unifexec._backends.process import Child
 
 from . import jobs
-from .programs import is_running, wait_for
+from .programs import is_running, is_stopped, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,12 +188,28 @@ def test_L22_death_half_way_through_a_large_result(
 def test_L22_death_half_way_through_a_large_argument(
     over_the_pipe: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed when some of the 100 MB are on their way: the task had not started, runs elsewhere."""
+    """Killed when some of the 100 MB are on their way: the task had not started, runs elsewhere.
+
+    The worker is stopped first. One that reads as fast as its parent writes would have it all
+    before anybody could say that half of it is on its way.
+    """
     executor = over_the_pipe
-    half = SIZE // 2
-    killed = kill_once(
-        monkeypatch, "flush", lambda child: bool(child._output) and len(child._output[-1]) < half
-    )
+    original = Child.flush
+    killed: list[int] = []
+
+    def stop_then_kill(child: Child) -> bool:
+        is_large = bool(child._output) and len(child._output[-1]) >= SIZE
+        if killed or not is_large:
+            return original(child)
+        os.kill(child.pid, signal.SIGSTOP)
+        assert wait_for(lambda: is_stopped(child.pid))
+        all_sent = original(child)
+        if not all_sent and len(child._output[-1]) < SIZE:
+            killed.append(child.pid)
+        os.kill(child.pid, signal.SIGKILL)
+        return all_sent
+
+    monkeypatch.setattr(Child, "flush", stop_then_kill)
     task = executor.submit(len, jobs.huge(SIZE))
     others = [executor.submit(jobs.square, x) for x in range(5)]
     assert task.result(30) == SIZE
