@@ -363,9 +363,12 @@ class Loop:
         except BaseException:  # Ctrl-C, or a signal that stops the task
             self.stop(job)
             raise
-        if succeeded:
-            return value
-        raise value
+        try:
+            if succeeded:
+                return value
+            raise value
+        finally:
+            del value  # the traceback holds this frame: do not let it hold the error too
 
     def close(self) -> None:
         """End the loop, cancelling what still runs on it, and wait for its thread."""

@@ -108,7 +108,7 @@ class Trip:
 
     def key(self, offset: int) -> Any:
         batch, index = self.run.batch.at(offset)
-        return batch.sink, index
+        return batch.sink.name, index
 
     def aborted(self) -> bool:
         return self.current is not None and self.current == self.abort_for

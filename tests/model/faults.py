@@ -51,7 +51,7 @@ FAULTS = [
     Fault("sent to a dead worker", "L22", "        if worker in self.idle:\n            self.idle.remove(worker)\n        return worker\n", "        return worker\n"),
     Fault("a failed initializer leaves tasks waiting", "L22", "        for batch in batches:\n            self._fail(batch, _initializer_error(why))\n", "        pass\n"),
     Fault("workers stay beyond max_tasks_per_child", "L25", "        if most is not None and worker.tasks >= most:", "        if most is not None and worker.tasks > most + 1:"),
-    Fault("an outcome is told twice", "L3", "        self._actions.append((\"settle\", batch.sink, outcome.index, outcome))\n", "        self._actions.append((\"settle\", batch.sink, outcome.index, outcome))\n        self._actions.append((\"settle\", batch.sink, outcome.index, outcome)) if outcome.index % 3 == 2 else None\n"),
+    Fault("an outcome is told twice", "L3", "        self._actions.append((\"settle\", sink, outcome.index, outcome))\n", "        self._actions.append((\"settle\", sink, outcome.index, outcome))\n        self._actions.append((\"settle\", sink, outcome.index, outcome)) if outcome.index % 3 == 2 else None\n"),
     Fault("an answer goes to the next item", "L3 L10", "        self._settle_item(run.batch, run.cursor, outcome)", "        self._settle_item(run.batch, min(run.cursor + run.withdrawing, len(run.batch) - 1), outcome)"),
     Fault("cancelled tasks are told late", "L15", "        self._actions.append((\"settle\", sink, 0, Failure(_cancelled_error(name, 0), 0, name)))\n", "        pass\n"),
     Fault("a child gets more than its tasks", "L25", "            self.queue.appendleft(batch.part(share, len(batch)))\n            del batch.items[share:]\n", "            pass\n"),

@@ -118,7 +118,7 @@ class DispatchMachine(RuleBasedStateMachine):
         self.mail: deque[Any] = deque()
         self.workers: dict[int, Worker] = {}
         self.sinks: list[Any] = []
-        self.items: dict[Any, Item] = {}
+        self.items: dict[Any, Item] = {}  # by the name of their sink, which a batch may leave
         self.accepted = 0  # batches
         self.last_turn = (-1, 0)
         self.open_maps: list[FakeMap] = []
@@ -151,7 +151,7 @@ class DispatchMachine(RuleBasedStateMachine):
             getattr(self, "do_" + name)(*rest)
         self.dispatch.next_deadline()  # as a room, which then sleeps
         if event == "cancelled":
-            assert self.items[args[0], 0].outcome is not None, "cancelled, and not told"
+            assert self.items[args[0].name, 0].outcome is not None, "cancelled, and not told"
 
     def do_spawn(self, worker: Any) -> None:
         assert worker.number not in self.workers
@@ -204,7 +204,7 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def items_of(self, batch: Any) -> list[Item]:
         keys = [batch.at(offset) for offset in range(len(batch))]
-        return [self.items[part.sink, index] for part, index in keys]
+        return [self.items[part.sink.name, index] for part, index in keys]
 
     def check_wanted(self, batch: Any) -> None:
         """Nothing is sent that shall not start."""
@@ -212,7 +212,7 @@ class DispatchMachine(RuleBasedStateMachine):
         assert sink.wants(batch.first + len(batch) - 1), "sent what is not wanted"
         assert not self.cancel_heard, "sent after a close that cancels"
         assert not (isinstance(sink, FakeTask) and sink.abort_heard), "sent after its abort"
-        first = self.items[sink, batch.first]
+        first = self.items[sink.name, batch.first]
         assert first.near_deaths < self.core_module.UNTOUCHED_DEATHS, "it kills one after another"
 
     def dead_but_unknown(self) -> set[int]:
@@ -227,7 +227,7 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def item(self, run: Any, offset: int) -> Item:
         batch, index = run.batch.at(offset)
-        return self.items[batch.sink, index]
+        return self.items[batch.sink.name, index]
 
     def do_withdraw(self, run: Any) -> None:
         self.tell(run, "withdraw", 0)
@@ -326,7 +326,7 @@ class DispatchMachine(RuleBasedStateMachine):
         )
 
     def do_settle(self, sink: Any, index: int, outcome: Any) -> None:
-        item = self.items[sink, index]
+        item = self.items[sink.name, index]
         assert (outcome.index, outcome.name) == (index, sink.name), "an outcome of another"
         if isinstance(sink, FakeTask) and sink.cancelled:
             assert not sink.claimed, "cancelled and claimed"
@@ -342,14 +342,14 @@ class DispatchMachine(RuleBasedStateMachine):
     def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:
         assert sink.blocks, "more than values was asked for"
         for index, value in enumerate(values, first):
-            item = self.items[sink, index]
+            item = self.items[sink.name, index]
             assert item.outcome is None, "two outcomes"
             item.outcome = Success(value)
             self.check_value(item, value)
 
     def do_settle_tasks(self, members: list[Any], answers: list[Any]) -> None:
         for member, (value, _) in zip(members, answers, strict=True):
-            item = self.items[member.sink, 0]
+            item = self.items[member.sink.name, 0]
             assert item.outcome is None, "two outcomes"
             item.outcome = Success(value)
             self.check_value(item, value)
@@ -439,7 +439,7 @@ class DispatchMachine(RuleBasedStateMachine):
         indexes = range(first, first + count)
         for index in indexes:
             self.new_item(sink, index, opts, plain)
-        values = [self.items[sink, index].value for index in indexes]
+        values = [self.items[sink.name, index].value for index in indexes]
         if of_a_map:
             batch = self.core_module.Batch(
                 sink, None, values, opts, sink.name, first, plain=sink.blocks, loose=sink.loose
@@ -450,7 +450,7 @@ class DispatchMachine(RuleBasedStateMachine):
         self.post("submit", batch)
 
     def new_item(self, sink: Any, index: int, opts: Options, plain: bool) -> Item:
-        item = self.items[sink, index] = Item(sink, index, opts, plain, (self.accepted, index))
+        item = self.items[sink.name, index] = Item(sink, index, opts, plain, (self.accepted, index))
         return item
 
     @step(pick=PICKS, opts=OPTIONS, of_a_map=NO_YES)
@@ -531,7 +531,7 @@ class DispatchMachine(RuleBasedStateMachine):
             sink
             for sink in self.sinks
             if isinstance(sink, FakeTask)
-            and not (sink.claimed or sink.cancelled or self.items[sink, 0].outcome)
+            and not (sink.claimed or sink.cancelled or self.items[sink.name, 0].outcome)
         ]
         if pending:
             sink = pick_from(pending, pick)
@@ -556,8 +556,8 @@ class DispatchMachine(RuleBasedStateMachine):
             for sink in self.sinks
             if isinstance(sink, FakeTask)
             and sink.claimed
-            and self.items[sink, 0].options.abort
-            and self.items[sink, 0].outcome is None
+            and self.items[sink.name, 0].options.abort
+            and self.items[sink.name, 0].outcome is None
         ]
         if started:
             sink = pick_from(started, pick)

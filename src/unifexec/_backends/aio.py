@@ -21,7 +21,7 @@ from unifexec._backends.local import (
 )
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
-from unifexec._core.outcome import Failure, Success
+from unifexec._core.outcome import outcome_of
 from unifexec._loops import Job, cancelled_by_others, jobs_here, run_lasting
 from unifexec._running import CurrentTask, current, is_awaitable, run_task
 from unifexec._wait import LoopEvent, give_way, without_ctrl_c
@@ -313,8 +313,7 @@ class AsyncRoom(Room):
 
     def _call(self, call: Call) -> None:
         """Call a plain function; on a lane."""
-        answer = call.call_plainly()
-        self.post(self._called, call, *answer)
+        self.post(self._called, call, *call.call_plainly())
 
     def _called(self, call: Call, succeeded: bool, value: Any, seconds: float, now: float) -> None:
         """A plain function returned; on the loop."""
@@ -330,10 +329,9 @@ class AsyncRoom(Room):
     def ended(self, call: Call, succeeded: bool, value: Any, seconds: float) -> None:
         """A task is over; on the loop. All that end in one turn of it are told as one."""
         call.over = True
-        outcome = (Success if succeeded else Failure)(value, 0, "", seconds)
         if not self._over:
             self._post_here(self._tell_over)
-        self._over.append((call.number, outcome))
+        self._over.append((call.number, outcome_of(succeeded, value, seconds)))
 
     def _tell_over(self, now: float) -> None:
         """What is told later than it came is only what follows: the end of a task."""

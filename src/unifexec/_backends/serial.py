@@ -313,6 +313,7 @@ class SerialRoom(Room):
         self.post(self.dispatch.answered, run.number, [outcome])
         if pressed:
             raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
+        del value, outcome  # an error refers to this frame: do not let it hold the error
 
     def nothing_more_comes(self) -> None:
         """Close, even if Ctrl-C struck the main thread in the middle of a decision of ours.

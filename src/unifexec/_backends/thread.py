@@ -19,7 +19,7 @@ from unifexec._backends.local import (
 from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
-from unifexec._core.outcome import Failure, Success
+from unifexec._core.outcome import Failure, outcome_of
 from unifexec._running import (
     FLUSH_SECONDS,
     CurrentTask,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.outcome import Success
     from unifexec._core.task import Task
     from unifexec._gate import Gate, Seat
     from unifexec.abc import Traits
@@ -315,14 +316,13 @@ class ThreadRoom(Room):
             seat.wait()
         task = CurrentTask(batch.name, index, run.worker.index, place)
         run.carried.task.begin(task)
-        succeeded, value, seconds = run.carried.lane.run(
-            task, batch.context.copy(), batch.work, args, kwargs
-        )
-        if seat is not None:
-            seat.leave()
-        if succeeded:
-            return Success(value, seconds=seconds)
-        return Failure(value, seconds=seconds)
+        answer = run.carried.lane.run(task, batch.context.copy(), batch.work, args, kwargs)
+        try:
+            if seat is not None:
+                seat.leave()
+            return outcome_of(*answer)
+        finally:
+            del answer  # an error's frames know this one: do not let it hold the error
 
     def _travel_plain(self, run: Run) -> None:
         """As `_travel`, for items of which only the values are wanted, and no time limit."""

@@ -67,6 +67,7 @@ else:
 
 
 _NOTHING: Any = object()
+_TOLD: Any = object()  # stands for the failure that was raised
 _EVERYTHING = 1 << 62
 PULL_TOGETHER = 64  # inputs taken at once from a container, where each travels alone
 PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
@@ -386,6 +387,8 @@ class MapRun(_wait.Watched):
             self._submit(len(self._waiting))
         if self._ordered and first != self._put:
             self._later[first] = what
+            if self.failure is _TOLD:
+                self._later.clear()
         else:
             self._make_ready(what)
             while self._later and self._put in self._later:
@@ -424,6 +427,16 @@ class MapRun(_wait.Watched):
     def worth_a_look(self) -> bool:
         """Whether a waiting consumer has something to do."""
         return self.takeable() or self.pullable()
+
+    def told(self) -> None:
+        """The failure was raised, and what came after it is not asked for: keep none of them.
+
+        The frames of their errors know our batches, and so us: all of it would last until the
+        garbage collector comes.
+        """
+        if self.failure is not None:
+            self.failure = _TOLD
+            self._later.clear()
 
     def take_fault(self) -> BaseException | None:
         """What comes after the last outcome instead of the end, once."""
@@ -582,6 +595,7 @@ class Results(Generic[R]):
             raise end
         try:
             run.last.pop()
+            run.told()
             if failure is None or (run.truncated and was_cancelled(failure)):
                 fault = run.take_fault()
                 if fault is not None:  # which may be false as a value

@@ -176,6 +176,26 @@ class Single(Batch):
         return 1
 
 
+class Told:
+    """Stands in its batch for a task that failed, and has its outcome.
+
+    The frames of its error know the batch, those of ours that called it among them. If that
+    knew the task, and so the error, all of it would last until the garbage collector comes.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def claim_batch(self, batch: Batch) -> int:
+        """It is over."""
+        return 0
+
+    def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
+        """It has its outcome."""
+
+
 class Bundle(Batch):
     """Single tasks that waited, and travel together; each keeps its own sink and name.
 
@@ -1013,11 +1033,14 @@ class Dispatch:
     def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
         batch, outcome.index = batch.at(offset)
         outcome.name = batch.name
+        sink = batch.sink
         if isinstance(outcome, Success):
             self.done += 1
         else:
             self.failed += 1
-        self._actions.append(("settle", batch.sink, outcome.index, outcome))
+            if batch.single:
+                batch.sink = Told(batch.name)
+        self._actions.append(("settle", sink, outcome.index, outcome))
 
     # -- ending --
 

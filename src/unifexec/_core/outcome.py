@@ -118,3 +118,10 @@ class Failure:
 
     def __repr__(self) -> str:
         return f"Failure({self.error!r}, index={self.index}, name={self.name!r})"
+
+
+def outcome_of(succeeded: bool, value: Any, seconds: float) -> Success[Any] | Failure:
+    """What `run_task` says came of a task."""
+    if succeeded:
+        return Success(value, 0, "", seconds)
+    return Failure(value, 0, "", seconds)

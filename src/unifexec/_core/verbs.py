@@ -97,7 +97,10 @@ class Verbs(_Typed):
                 room.fail_batch(Single(task, None, None, options), error)
             else:
                 room.submit_batch(Single(task, work, item, options, context))
-            return task
+            try:
+                return task
+            finally:
+                del task  # a task that ran in here may have an error, whose frames know this one
 
         def map(
             self,
