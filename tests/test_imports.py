@@ -39,7 +39,7 @@ ROWS = [
     ["_wait"],
     ["_core.task", "_loops"],
     ["abc"],
-    ["_core.batching", "_core.dispatch", "_core.collect"],
+    ["_core.batching", "_core.dispatch", "_core.maps", "_core.gather"],
     ["_core.verbs"],
     ["_backends.local", "_backends.callbacks", "_backends.cores", "_backends.lanes", "_worker"],
     ["_backends"],

@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any, Self
 
-    from unifexec._core.collect import MapRun
     from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.maps import MapRun
     from unifexec._core.task import Task
     from unifexec.abc import Stats, Traits
 

@@ -1,6 +1,6 @@
 """How many items travel together, and how far a map looks ahead: from observed durations.
 
-Pure functions of numbers; `collect` asks them. Larger batches cost less per item; smaller
+Pure functions of numbers; `maps` asks them. Larger batches cost less per item; smaller
 ones spread better over the workers. An item that turns out slow holds nobody up either way:
 `dispatch` takes back what is behind it.
 """

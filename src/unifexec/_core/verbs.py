@@ -11,8 +11,8 @@ from collections import deque
 from functools import partial, update_wrapper
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
-from unifexec._core.collect import GatherTask, MapRun, Results
 from unifexec._core.dispatch import Single
+from unifexec._core.maps import MapRun, Results
 from unifexec._core.task import Task
 from unifexec.errors import SerializationError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol, Unpack
 
-    from unifexec._core.collect import MapHome
+    from unifexec._core.maps import MapHome
     from unifexec._core.options import Options
     from unifexec.abc import Executor, OptionChanges, Stats, Traits
 
@@ -133,6 +133,8 @@ class Verbs(_Typed):
 
         def gather(self, *tasks, errors="raise"):
             """Join tasks into one; see `Executor.gather`."""
+            from unifexec._core.gather import GatherTask
+
             for task in tasks:
                 if not isinstance(task, Task):
                     raise TypeError(

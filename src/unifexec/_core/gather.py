@@ -1,0 +1,128 @@
+"""`gather`: several tasks as one."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+from threading import local
+
+from unifexec._core.outcome import Failure, Success
+from unifexec._core.task import Task, cancelled_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from unifexec._core.task import Home
+
+    R = TypeVar("R")
+else:
+    R = "R"
+
+
+class _Here(local):
+    """Of this thread: gathers that are to be settled, and whether that is going on."""
+
+    def __init__(self) -> None:
+        self.finished: deque[GatherTask[Any]] = deque()
+        self.finishing: bool = False
+
+
+_here = _Here()
+
+
+class GatherTask(Task[R]):
+    """The task of several tasks' results; it settles when all of them have."""
+
+    def __init__(self, home: Home, tasks: tuple[Task[Any], ...], errors: str, name: str) -> None:
+        super().__init__(home, name)
+        self._take_token()
+        self._tasks = tasks
+        self._errors = errors
+        self._settled_tasks = count(1)  # its `next` is atomic: one thread sees the last
+        self._failed: list[int] = []  # in order of time
+        self._cancelling: list[Task[Any]] = []  # those that `cancel` found not done
+        for index, task in enumerate(tasks):
+            task.watch(lambda index=index: self._one_settled(index))  # type: ignore[misc]
+        if not tasks:
+            self._finish()
+
+    def _one_settled(self, index: int) -> None:
+        if isinstance(self._tasks[index].outcome(), Failure):
+            self._failed.append(index)
+            if self._errors == "raise" and self._failed[0] == index:
+                for task in self._tasks:  # L14; those that are done do not mind
+                    task.abort()
+        if next(self._settled_tasks) == len(self._tasks):
+            self._finish()
+
+    def _finish(self) -> None:
+        """All of its tasks have settled. Of gathers of gathers, one after the other.
+
+        Each inside the one before it would be too deep for a long chain. If something
+        interrupts us, whoever comes next finishes the rest.
+        """
+        _here.finished.append(self)
+        if _here.finishing:
+            return
+        _here.finishing = True
+        try:
+            while _here.finished:
+                _here.finished.popleft()._settle()
+        finally:
+            _here.finishing = False
+
+    def _settle(self) -> None:
+        outcomes = [task.outcome().at(i, task.name) for i, task in enumerate(self._tasks)]
+        seconds = max((outcome.seconds for outcome in outcomes), default=0.0)
+        self.settle(self._joined(outcomes, seconds))
+
+    def _joined(self, outcomes: list[Any], seconds: float) -> Any:
+        if self._cancelling and all(task.cancelled() for task in self._cancelling):
+            self._cancel_won = True
+            return Failure(cancelled_error(self.name), name=self.name, seconds=seconds)
+        if self._errors == "return":
+            return Success(tuple(outcomes), name=self.name, seconds=seconds)
+        if not self._failed:
+            values = tuple(outcome.value for outcome in outcomes)
+            return Success(values, name=self.name, seconds=seconds)
+        if self._errors == "raise":
+            return outcomes[self._failed[0]].at(0, self.name)
+        errors = [outcomes[index].error for index in sorted(self._failed)]
+        text = f"{len(errors)} of {len(outcomes)} tasks failed"
+        return Failure(BaseExceptionGroup(text, errors), name=self.name, seconds=seconds)
+
+    def cancel(self) -> bool:
+        """Cancel all tasks that are not done, if none of them has started."""
+        if self._cancel_won:
+            return True
+        pending = [task for task in self._tasks if not task.done()]
+        if not pending or any(task.running() for task in pending):
+            return False
+        self._cancelling = pending
+        if not all([task.cancel() for task in pending]):
+            return False  # one of them started meanwhile
+        self._cancel_won = True
+        return True
+
+    def running(self) -> bool:
+        """Whether one of the tasks has started, and not all are done."""
+        return not self.done() and any(task.running() or task.done() for task in self._tasks)
+
+    def abort(self) -> bool:
+        """Abort every task that is not done; True if that stops one of them."""
+        return any([task.abort() for task in self._tasks if not task.done()])
+
+    def check_blocking(self) -> None:
+        """Raise if blocking this thread could never end."""
+        known: set[Task[Any]] = set()
+        tasks: list[Task[Any]] = [self]
+        while tasks:  # gathers of gathers may be too deep to ask each other
+            task = tasks.pop()
+            if task in known or task.done():
+                continue
+            known.add(task)
+            if isinstance(task, GatherTask):
+                tasks += task._tasks
+            else:
+                task.check_blocking()
