@@ -827,6 +827,8 @@ class Executor(Protocol):
 
             executor.wrap(fn)(1, key=2)
             executor.submit(fn, 1, key=2)
+
+        As a decorator it may stand before functions and methods.
         """
         return _declared()
 

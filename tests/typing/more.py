@@ -69,6 +69,14 @@ def wraps(ex: Executor) -> None:
     ex.wrap(double)()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     ex.wrap(1)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
 
+    class Scale:
+        @ex.wrap
+        def times(self, x: int) -> int:
+            return 2 * x
+
+    assert_type(Scale().times(1), Task[int])
+    Scale().times("a")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
 
 def maps(ex: Executor, words: Iterator[str], how: Literal["raise", "return"]) -> None:
     """Iterables are checked position by position up to five, and counted."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections import deque
 from functools import partial, update_wrapper
+from types import MethodType
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Single
@@ -148,7 +149,7 @@ class Verbs(_Typed):
         def wrap(self, fn, /):
             """Return a callable that submits ``fn``; see `Executor.wrap`."""
             check_callable(fn, "wrap")
-            return update_wrapper(partial(self.submit, fn), fn)
+            return update_wrapper(_Submits(self.submit, fn), fn)
 
     def with_options(self, **options: Unpack[OptionChanges]) -> View:
         """Return a view of this executor; see `Executor.with_options`."""
@@ -185,6 +186,17 @@ class Verbs(_Typed):
             raises=raises,
             bulk=bulk,
         )
+
+
+class _Submits(partial):  # type: ignore[type-arg]  # it is not generic when it runs
+    """What `wrap` makes: in a class it is a method, as functions are, and `partial` from 3.14 on.
+
+    Not a function: one that stands under its name in a module would travel by that name, and
+    a worker would make the executors of that module, instead of using its own (L18).
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
 
 
 class View(Verbs):

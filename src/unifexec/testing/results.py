@@ -164,6 +164,14 @@ class Results(Suite):
         assert add.__name__ == "add"
         assert caller.value(add(1, more=2)) == 3
 
+    def test_wrap_in_a_class_is_a_method(self, ex: Any, caller: Any) -> None:
+        """It takes the object that it is called on, as its types say."""
+
+        class Wrapped(tasks.Scale):
+            times = ex.wrap(tasks.Scale.times)
+
+        assert caller.value(Wrapped(3).times(4)) == 12
+
 
 def _append(path: str, x: int) -> None:
     with open(path, "a") as file:

@@ -36,6 +36,16 @@ class NeverEqual:
         raise RuntimeError("do not ask")
 
 
+class Scale:
+    """Has a method."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    def times(self, x: int) -> int:
+        return self.factor * x
+
+
 def double(x: Any) -> Any:
     return x + x
 
