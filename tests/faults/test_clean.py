@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import socket
 import sys
 import threading
-import weakref
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
@@ -25,7 +21,6 @@ from .programs import children_of, run, wait_for
 KINDS = ["serial", "thread", "process", "async"]
 LINGERING = ("unifexec-callbacks", "pytest_timeout ")
 MIB = 1 << 20
-LATE = 99
 
 
 def holdings() -> dict[str, int]:
@@ -78,7 +73,6 @@ def test_L25_open_and_close_a_thousand_times(kind: str) -> None:
 
 
 GROWTH = """
-import asyncio
 import gc
 from itertools import islice
 from tests.faults.test_clean import memory
@@ -261,133 +255,6 @@ def test_L25_workers_that_cannot_be_started_leave_nothing(monkeypatch: pytest.Mo
             assert isinstance(executor.submit(abs, -1).exception(20), InitializerError)
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= before
-
-
-class Tracked:
-    """Something whose end can be seen."""
-
-
-@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
-@pytest.mark.parametrize("how", ["submit", "map", "callback"])
-def test_L25_what_was_taken_is_gone(kind: str, how: str) -> None:
-    """At once: no circle of references waits for the garbage collector."""
-    made: list[weakref.ref[Tracked]] = []
-
-    def make(_: object) -> Tracked:
-        value = Tracked()
-        made.append(weakref.ref(value))
-        return value
-
-    gc.collect()
-    gc.disable()
-    try:
-        with create_executor(kind, max_workers=1) as executor:
-            if how == "map":
-                assert all(executor.map(make, [Tracked(), Tracked()]))
-            else:
-                task = executor.submit(make, Tracked())
-                called = threading.Event()
-                if how == "callback":
-                    task.add_done_callback(lambda task: called.set())
-                assert task.result(20)
-                assert how != "callback" or called.wait(20)
-                del task
-            assert wait_for(lambda: not any(ref() for ref in made))
-    finally:
-        gc.enable()
-
-
-def by_exception(executor: Any, fn: Any) -> None:
-    """A task fails, and its error is looked at."""
-    assert isinstance(executor.submit(fn, 0).exception(20), ValueError)
-
-
-def by_result(executor: Any, fn: Any) -> None:
-    """It fails, and its error is caught."""
-    task = executor.submit(fn, 0)
-    try:
-        task.result(20)
-    except ValueError:
-        del task  # else it, the error and this frame are a circle, as with any future
-
-
-def by_burst(executor: Any, fn: Any) -> None:
-    """Tasks that wait, and travel together, fail."""
-    tasks = [executor.submit(fn, number) for number in range(5)]
-    while tasks:
-        assert isinstance(tasks.pop().exception(20), ValueError)
-
-
-def by_map(executor: Any, fn: Any) -> None:
-    """An item fails, and the map with it."""
-    with suppress(ValueError):
-        list(executor.map(fn, range(3)))
-
-
-def by_late(executor: Any, fn: Any) -> None:
-    """An item fails when the map is over, since one before it has."""
-    with suppress(ValueError):
-        list(executor.map(fn, [0, LATE], chunksize=1))
-
-
-def by_outcomes(executor: Any, fn: Any) -> None:
-    """Items fail, and are outcomes of a map."""
-    assert len(list(executor.map(fn, range(5), errors="return"))) == 5
-
-
-def by_await(executor: Any, fn: Any) -> None:
-    """A coroutine awaits a task that fails."""
-
-    async def main() -> None:
-        task = executor.submit(fn, 0)
-        try:
-            await task
-        except ValueError:
-            del task
-
-    asyncio.run(main())
-
-
-def by_gather(executor: Any, fn: Any) -> None:
-    """A gather fails with its first task."""
-    task = executor.gather(*(executor.submit(fn, number) for number in range(3)))
-    try:
-        task.result(20)
-    except ValueError:
-        del task
-
-
-USES = [
-    by_exception, by_result, by_burst, by_map, by_late, by_outcomes, by_await, by_gather
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
-@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "coroutine"])
-@pytest.mark.parametrize("use", USES)
-def test_L25_what_failed_is_gone(kind: str, is_async: bool, use: Any) -> None:
-    """At once, as well: an error has the frames of its task, and with them its values."""
-    made: list[weakref.ref[Tracked]] = []
-
-    def fail(number: int) -> None:
-        value = Tracked()
-        made.append(weakref.ref(value))
-        if number == LATE:
-            sleep(0.1)
-        raise ValueError(number)
-
-    async def fail_async(number: int) -> None:
-        fail(number)
-
-    gc.collect()
-    gc.disable()
-    try:
-        with create_executor(kind, max_workers=2) as executor:
-            use(executor, fail_async if is_async else fail)
-            assert wait_for(lambda: not any(ref() for ref in made))
-            assert made
-    finally:
-        gc.enable()
 
 
 @pytest.mark.parametrize("kind", ["serial", "thread", "process", "async"])

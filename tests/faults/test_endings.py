@@ -609,6 +609,26 @@ def test_L08_a_close_wakes_who_waits_for_the_next_result(kind: str, ordered: boo
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_L14_one_of_several_threads_is_told_of_the_failure(kind: str) -> None:
+    """Another that saw it too, and comes a moment later, has the end."""
+
+    class Seen(list):  # type: ignore[type-arg]  # it is not generic when it runs
+        def __bool__(self) -> bool:
+            return True
+
+    with create_executor(kind, max_workers=1) as executor:
+        results = executor.map(jobs.square, ["no number"])
+        run = results._run
+        assert run is not None
+        run.last = Seen(run.last)
+        with pytest.raises(TypeError):
+            next(results)
+        results._run = run  # as the other had it before
+        with pytest.raises(StopIteration):
+            next(results)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ["exit", "close"])
 def test_L21_finalizers_that_misbehave(kind: str, how: str) -> None:
     """One that exits, or closes its executor, keeps nobody from closing it."""

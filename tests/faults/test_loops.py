@@ -207,6 +207,33 @@ def test_L15_abort_keeps_a_task_of_a_bundle_from_starting() -> None:
     assert not broken
 
 
+def test_L15_abort_of_a_task_that_was_taken_out_of_a_bundle() -> None:
+    """It runs elsewhere now, and cannot be stopped there: the bundle has no say any more."""
+    with ThreadExecutor(2) as executor:
+        for task in [executor.submit(int) for _ in range(50)]:
+            task.result(20)  # tasks are known to be quick now
+        gate, go = threading.Event(), threading.Event()
+        begun = [threading.Event(), threading.Event()]
+
+        def slow(number: int) -> int:
+            begun[number].set()
+            go.wait(20)
+            return number
+
+        for _ in range(2):
+            executor.submit(gate.wait, 20)
+        before = [executor.submit(int) for _ in range(600)]
+        both = [executor.submit(slow, number) for number in range(2)]
+        behind = [executor.submit(int) for _ in range(200)]
+        gate.set()
+        assert all(event.wait(10) for event in begun)
+        assert [task.abort() for task in both] == [False, False]
+        go.set()
+        assert [task.result(20) for task in [*before, *both, *behind]] == [0] * 601 + [1] + [
+            0
+        ] * 200
+
+
 @pytest.mark.parametrize("kind", ["serial", "thread", "async"])
 def test_L03_an_exception_with_a_mind_of_its_own(kind: str) -> None:
     """Whatever its class makes of tracebacks, it is an outcome."""

@@ -50,7 +50,7 @@ from weakref import WeakSet, WeakValueDictionary
 from unifexec import _wait
 from unifexec._backends.callbacks import callbacks
 from unifexec._core.checks import check_choice, check_count, check_seconds
-from unifexec._core.dispatch import Dispatch, Limits
+from unifexec._core.dispatch import NOBODY, Dispatch, Limits
 from unifexec._core.options import Options
 from unifexec._core.task import logger
 from unifexec._core.verbs import Verbs
@@ -356,6 +356,7 @@ class Room(_wait.Watched):
         """Hand over the values of single tasks."""
         for member, (value, seconds) in zip(members, answers, strict=True):
             task: Any = member.sink
+            member.sink = NOBODY
             task.settle_value(value, seconds)
 
     def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:

@@ -32,7 +32,7 @@ from unifexec._backends.packing import (
     unpack_value,
 )
 from unifexec._core.dispatch import Limits
-from unifexec._core.outcome import Failure, Success
+from unifexec._core.outcome import Failure, outcome_of
 from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown
 from unifexec._wait import at_once, go_on
 from unifexec.errors import SerializationError
@@ -292,28 +292,35 @@ class SerialRoom(Room):
             try:
                 fn, args, kwargs = fn.load(item, run.batch.unary)
             except Exception as error:
-                text = f"{task.name!r} cannot be rebuilt elsewhere: {shown(error)}"
-                lost = SerializationError(text)
-                lost.__cause__ = error
-                self.post(self.dispatch.answered, run.number, [Failure(lost)])
+                failure = Failure(_not_rebuilt(task.name, error))
+                self.post(self.dispatch.answered, run.number, [failure])
+                del failure  # its error's frames know this one: do not let it hold the error
                 return
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
-        succeeded, value, seconds = run_task(
-            task, context.copy(), fn, args, kwargs, self._awaiter(stay)
-        )
-        if stay.left:
-            return
+        answer = run_task(task, context.copy(), fn, args, kwargs, self._awaiter(stay))
+        try:
+            if not stay.left:
+                self._answer(run, item, (args, kwargs), *answer)
+        finally:
+            del answer  # as above
+
+    def _answer(
+        self, run: Run, item: Any, after: Any, succeeded: bool, value: Any, seconds: float
+    ) -> None:
+        """Tell what came of a task, whose arguments are now as they are ``after`` it."""
+        name = run.batch.name
         pressed = not succeeded and is_ctrl_c(value)
-        outcome: Any = Success(value) if succeeded else Failure(Interrupted() if pressed else value)
-        outcome.seconds = seconds
+        outcome: Any = outcome_of(succeeded, Interrupted() if pressed else value, seconds)
         if self._portable and not (pressed or type(value) is Interrupted):
-            _warn_if_changed(task.name, unpack_item(item, run.batch.unary), (args, kwargs))
-            outcome = _there_and_back(task.name, outcome)
+            _warn_if_changed(name, unpack_item(item, run.batch.unary), after)
+            outcome = _there_and_back(name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
-        if pressed:
-            raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
-        del value, outcome  # an error refers to this frame: do not let it hold the error
+        try:
+            if pressed:
+                raise value  # Ctrl-C is not the task's own: it ends the caller, as in a plain call
+        finally:
+            del value, outcome
 
     def nothing_more_comes(self) -> None:
         """Close, even if Ctrl-C struck the main thread in the middle of a decision of ours.
@@ -398,6 +405,12 @@ class SerialRoom(Room):
         return self._finalizing != threading.get_ident() and super().may_wait()
 
 
+def _not_rebuilt(name: str, error: Exception) -> SerializationError:
+    lost = SerializationError(f"{name!r} cannot be rebuilt elsewhere: {shown(error)}")
+    lost.__cause__ = error
+    return lost
+
+
 def _warn_if_changed(name: str, before: Any, after: Any) -> None:
     """A task that changes its arguments does it to a copy, in another process."""
     try:
@@ -409,7 +422,7 @@ def _warn_if_changed(name: str, before: Any, after: Any) -> None:
         warnings.warn(
             f"task {name!r} changed its arguments: in another process its caller would not see it",
             RuntimeWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
 
 

@@ -385,8 +385,11 @@ class ThreadRoom(Room):
     # -- what tasks ask --
 
     def can_stop(self, task: Task[Any]) -> bool:
-        """A coroutine can be stopped, a plain function in a thread cannot (L15)."""
-        for run in list(self.dispatch.runs.values()):
+        """A coroutine can be stopped, a plain function in a thread cannot (L15).
+
+        The newest run of it counts: others were cut short, and it was taken from them.
+        """
+        for run in reversed(list(self.dispatch.runs.values())):
             for offset, batch in enumerate(run.batch.parts()):
                 if batch.sink is task and run.carried is not None:
                     return self._can_stop(run, offset, batch)

@@ -93,6 +93,7 @@ class TaskCalls:
             else:
                 now = perf_counter()
                 done.append((value, now - before))
+                value = None  # nor is it kept while the next one runs
             if now - began > FLUSH_SECONDS:
                 return True
             before = now

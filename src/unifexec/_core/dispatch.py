@@ -176,11 +176,12 @@ class Single(Batch):
         return 1
 
 
-class Told:
-    """Stands in its batch for a task that failed, and has its outcome.
+class Nobody:
+    """Stands in its batch for a task that has its outcome, and in a bundle for all of them.
 
-    The frames of its error know the batch, those of ours that called it among them. If that
-    knew the task, and so the error, all of it would last until the garbage collector comes.
+    The frames of an error know the batch, those of ours that called the task among them. If
+    that knew the task, and so the error, all of it would last until the garbage collector
+    comes; and who keeps an error would keep what its neighbours in a bundle returned.
     """
 
     __slots__ = ("name",)
@@ -196,6 +197,9 @@ class Told:
         """It has its outcome."""
 
 
+NOBODY = Nobody("")
+
+
 class Bundle(Batch):
     """Single tasks that waited, and travel together; each keeps its own sink and name.
 
@@ -208,7 +212,7 @@ class Bundle(Batch):
     def __init__(self, members: list[Single]) -> None:
         first = members[0]
         items = [member.item for member in members]
-        super().__init__(first.sink, first.work, items, first.options, first.name)
+        super().__init__(Nobody(first.name), first.work, items, first.options, first.name)
         self.members = members
 
     def part(self, start: int, end: int) -> Batch:
@@ -540,7 +544,7 @@ class Dispatch:
             self.queue.remove(batch)
             self._fail(batch, _cancelled_error)
         for run in list(self.runs.values()):
-            for offset, batch in enumerate(run.batch.parts()):
+            for offset, batch in enumerate(run.batch.parts()[: run.end]):
                 if batch.sink is sink:
                     self._stop_part(run, batch, offset, now)
         self._maybe_end(now)
@@ -1039,7 +1043,7 @@ class Dispatch:
         else:
             self.failed += 1
             if batch.single:
-                batch.sink = Told(batch.name)
+                batch.sink = Nobody(batch.name)
         self._actions.append(("settle", sink, outcome.index, outcome))
 
     # -- ending --

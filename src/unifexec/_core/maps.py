@@ -470,6 +470,7 @@ class MapRun(_wait.Watched):
     def forget(self) -> None:
         """Nobody can read the results: keep nothing, and log the failures."""
         self.unreadable = True
+        self._fault = None
         failure, self.failure = self.failure, None
         kept: list[Any] = [failure]
         kept += [self._later.pop(first, None) for first in list(self._later)]
@@ -590,19 +591,21 @@ class Results(Generic[R]):
         if run.ready or (failure is None and not run.over()):
             return
         self._run = None
-        if not run.last:
-            raise end
+        fault = None
         try:
-            run.last.pop()
+            try:
+                run.last.pop()
+            except IndexError:  # another thread was told
+                raise end from None
             run.told()
-            if failure is None or (run.truncated and was_cancelled(failure)):
-                fault = run.take_fault()
-                if fault is not None:  # which may be false as a value
-                    raise fault
+            fault = run.take_fault()
+            if fault is not None and (
+                failure is None or (run.truncated and was_cancelled(failure))
+            ):
+                raise fault
             raise end if failure is None else failure.unwrap()
         finally:
-            fault = None
-            del self, run, failure  # the traceback holds this frame
+            del self, run, failure, fault  # the traceback holds this frame
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())

@@ -215,16 +215,18 @@ class Task(Future["R"]):
 
         1. Who comes first puts what it made where all look. 2. That becomes the attribute, by
         whoever comes to it, 3. and is taken away again. Between 1 and 3 all find the same
-        there, and who comes later finds the attribute, even if it looked before.
+        there, and who comes later finds the attribute, even if it looked before. Where an
+        alarm that raises has ended one of us in between, the next one does the rest.
 
         Not ``self.__dict__.setdefault``: on CPython 3.11 an object breaks when two threads ask
         for its first ``__dict__``, if between the two the garbage collector runs Python code.
         """
         if getattr(self, name) is _NOT_MADE:
-            first = _making.setdefault((self, name), new)
-            if getattr(self, name) is _NOT_MADE:
-                setattr(self, name, first)
-            _making.pop((self, name), None)
+            _making.setdefault((self, name), new)
+            for key, first in _making.copy().items():
+                if getattr(*key) is _NOT_MADE:
+                    setattr(*key, first)
+                _making.pop(key, None)
         return getattr(self, name)
 
     def _take_callbacks(self) -> list[Callable[[], object]]:
@@ -349,11 +351,14 @@ class Task(Future["R"]):
         """
         self._wait_for_outcome(timeout)
         outcome = self.outcome()
-        if isinstance(outcome, Success):
-            return None
-        if self._cancel_won:
-            outcome.unwrap()
-        return outcome.error
+        try:
+            if isinstance(outcome, Success):
+                return None
+            if self._cancel_won:
+                outcome.unwrap()
+            return outcome.error
+        finally:
+            del self, outcome  # as in `result`
 
     def add_done_callback(self, fn: Callable[[Future[R]], object]) -> None:
         """Call ``fn(task)`` when the task is done; at once, here, if it is done already.
