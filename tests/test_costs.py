@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor
 from unifexec._backends.aio import AsyncRoom
+from unifexec._backends.child import Child
 from unifexec._backends.lanes import Lane
-from unifexec._backends.process import Child, ProcessRoom
+from unifexec._backends.process import ProcessRoom
 from unifexec._backends.thread import ThreadRoom
 from unifexec._core import batching
 from unifexec._core.dispatch import Bundle

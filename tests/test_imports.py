@@ -41,7 +41,14 @@ ROWS = [
     ["abc"],
     ["_core.batching", "_core.dispatch", "_core.maps", "_core.gather"],
     ["_core.verbs"],
-    ["_backends.local", "_backends.callbacks", "_backends.cores", "_backends.lanes", "_worker"],
+    [
+        "_backends.local",
+        "_backends.callbacks",
+        "_backends.interrupts",
+        "_backends.cores",
+        "_backends.lanes",
+        "_worker",
+    ],
     ["_backends"],
 ]
 GUESTS = ["__main__", "compare", "guidance", "testing"]  # they use public names only

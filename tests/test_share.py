@@ -22,7 +22,7 @@ from unifexec import (
     _worker,
     create_executor,
 )
-from unifexec._backends.process import Child
+from unifexec._backends.child import Child
 from unifexec.share import Shared, share
 
 from .faults import jobs

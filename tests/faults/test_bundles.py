@@ -19,7 +19,8 @@ from unifexec import (
     WorkerLostError,
     _worker,
 )
-from unifexec._backends.process import KNOWN_WORKS, Child, ProcessRoom
+from unifexec._backends.child import Child
+from unifexec._backends.process import KNOWN_WORKS, ProcessRoom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

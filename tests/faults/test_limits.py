@@ -22,7 +22,7 @@ from unifexec import (
     WaitTimeoutError,
     current_task,
 )
-from unifexec._backends.process import Child
+from unifexec._backends.child import Child
 
 from . import jobs
 from .programs import is_running, wait_for

@@ -20,7 +20,7 @@ from unifexec import (
     WorkerLostError,
     _segments,
 )
-from unifexec._backends.process import Child
+from unifexec._backends.child import Child
 
 from . import jobs
 from .programs import is_running, is_stopped, wait_for

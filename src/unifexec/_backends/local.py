@@ -36,19 +36,18 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from contextvars import copy_context
-from functools import partial
 from itertools import count
 from time import monotonic
 from weakref import WeakSet, WeakValueDictionary
 
 from unifexec import _wait
 from unifexec._backends.callbacks import callbacks
+from unifexec._backends.interrupts import in_signal_handler, is_ctrl_c
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import NOBODY, Dispatch, Limits
 from unifexec._core.options import Options
@@ -64,7 +63,7 @@ from unifexec.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import TracebackType
     from typing import Any, Self
 
     from unifexec._core.dispatch import Batch, Run, Worker
@@ -727,57 +726,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-def is_ctrl_c(error: BaseException) -> bool:
-    """Whether an exception is that of Ctrl-C: raised between two instructions, or in native code.
-
-    A ``KeyboardInterrupt`` that a task raised itself comes from a ``raise`` statement: the
-    instruction at which its innermost frame stopped.
-    """
-    from dis import opname
-
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    if not issubclass(type(error), KeyboardInterrupt):
-        return False
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:  # in native code called by nobody's frame
-        return True
-    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
-    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
-
-
-def in_signal_handler() -> bool:
-    """Whether a Python signal handler is running on this thread.
-
-    The interpreter calls a handler with the frame it interrupted, which is then the
-    handler's caller. So: is one of the functions on our stack installed as a handler?
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
-    codes.discard(None)
-    frame: FrameType | None = sys._getframe(1)
-    while codes and frame is not None:
-        if frame.f_code in codes:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _code_of(handler: Any) -> Any:
-    """The code of a function or method, of what a partial calls, or of an object's `__call__`."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    by_type = getattr(type(handler), "__call__", None)  # noqa: B004  (wanted is its code)
-    for function in (handler, by_type):
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        if code is not None:
-            return code
-    return None
 
 
 # -- the end of the program (L20) --

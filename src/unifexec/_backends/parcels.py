@@ -16,7 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from unifexec._backends.process import Child, ProcessRoom
+    from unifexec._backends.child import Child
+    from unifexec._backends.process import ProcessRoom
     from unifexec._segments import Pool
 
 

@@ -14,6 +14,7 @@ from contextvars import copy_context
 from time import monotonic
 
 from unifexec import _pickling
+from unifexec._backends.interrupts import is_ctrl_c
 from unifexec._backends.local import (
     LocalExecutor,
     Place,
@@ -21,7 +22,6 @@ from unifexec._backends.local import (
     Setup,
     arguments_of,
     checked_workers,
-    is_ctrl_c,
 )
 from unifexec._backends.packing import (
     pack_arguments,
