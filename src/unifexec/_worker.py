@@ -426,8 +426,15 @@ class Worker:
     def _outcome(
         self, index: int, call: tuple[Work, Any, bool], seat: Seat
     ) -> tuple[int, float, Any]:
-        work = call[0]
-        succeeded, value, seconds = self._call(index, call, seat)
+        answer = self._call(index, call, seat)
+        try:
+            return self._packed_outcome(call[0], index, *answer)
+        finally:
+            del answer  # an error's frames know this one: do not let it hold the error
+
+    def _packed_outcome(
+        self, work: Work, index: int, succeeded: bool, value: Any, seconds: float
+    ) -> tuple[int, float, Any]:
         if type(value) is Interrupted:
             return INTERRUPTED, seconds, b""
         if not succeeded:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from unifexec import (
+    ProcessExecutor,
     SerialExecutor,
     TaskCancelledError,
     ThreadExecutor,
@@ -285,6 +286,39 @@ def test_L25_what_could_not_be_rebuilt_is_gone() -> None:
     with SerialExecutor(portable=True) as executor:
         assert executor.submit(id, Unbuildable()).exception(20) is not None
     assert [ref() for ref in BUILT] == [None]
+
+
+FAILED: list[weakref.ref[Tracked]] = []
+
+
+def fail_far_away(number: int) -> None:
+    """A task of a worker process."""
+    value = Tracked()
+    FAILED.append(weakref.ref(value))
+    raise ValueError(number)
+
+
+async def fail_far_away_async(number: int) -> None:
+    """As a coroutine."""
+    fail_far_away(number)
+
+
+def left_there() -> tuple[int, int]:
+    """How many failed in this worker, and how many of their values are still there."""
+    return len(FAILED), sum(ref() is not None for ref in FAILED)
+
+
+@pytest.mark.parametrize("fn", [fail_far_away, fail_far_away_async])
+def test_L25_what_failed_is_gone_from_its_worker(fn: Any) -> None:
+    """Before the next task runs there."""
+    with ProcessExecutor(1) as executor:
+        executor.submit(gc.disable).result(20)
+        assert isinstance(executor.submit(fn, 0).exception(20), ValueError)
+        assert executor.submit(left_there).result(20) == (1, 0)
+        assert len(list(executor.map(fn, range(5), errors="return"))) == 5
+        for task in [executor.submit(fn, number) for number in range(300)]:
+            assert isinstance(task.exception(20), ValueError)
+        assert executor.submit(left_there).result(20) == (306, 0)
 
 
 CTRL_C = """
