@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +44,27 @@ def test_not_a_callable(ex: Any) -> None:
     for call in (ex.submit, ex.wrap, lambda value: ex.map(value, [1])):
         with pytest.raises(TypeError, match=r"needs a callable, got 42"):
             call(42)
+
+
+@pytest.mark.parametrize(("verb", "cure"), [("submit", "submit(fn, *args)"), ("wrap", "wrap(fn)")])
+def test_not_a_callable_has_its_cure(ex: Any, verb: str, cure: str) -> None:
+    """How the call should look."""
+    with pytest.raises(TypeError, match=re.escape(cure)):
+        getattr(ex, verb)("no function")
+
+
+def test_tasks_in_a_list(ex: Any) -> None:
+    """They are to be unpacked, not submitted."""
+    task = ex.submit(abs, 1)
+    for several in ([task, task], (each for each in [task])):
+        with pytest.raises(TypeError, match=re.escape("gather(*tasks)")):
+            ex.gather(several)
+
+
+def test_a_task_cannot_travel(ex: Any) -> None:
+    """Its value can."""
+    with pytest.raises(TypeError, match=re.escape("pass its result()")):
+        pickle.dumps(ex.submit(abs, 1))
 
 
 def test_a_coroutine_object(ex: Any) -> None:

@@ -170,7 +170,7 @@ def score(results: list[Result]) -> float:
 def main() -> int:
     """Run the cases; exit code 1 if the goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.advice", description=__doc__)
-    parser.add_argument("--only", action="append", choices=CASES, help="may be repeated")
+    parser.add_argument("--only", nargs="+", choices=CASES, metavar="NAME", help="these cases")
     parser.add_argument("--budget", type=float, default=5.0, help="seconds for each advice")
     parser.add_argument("--rounds", type=int, default=6, help="turns of each executor")
     parser.add_argument("--json", type=Path, metavar="FILE")

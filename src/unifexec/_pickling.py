@@ -13,7 +13,7 @@ from _thread import get_ident
 from contextvars import Context, ContextVar
 from functools import cache
 from io import BytesIO
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from weakref import ref
 
 from unifexec._definitions import by_key, by_number, here, with_key
@@ -177,8 +177,15 @@ def _cloud_pickler() -> Any:
 
     theirs: Any = cloudpickle.CloudPickler.dispatch_table
 
+    def reduce_code(code: CodeType) -> Any:
+        return _with_file, (code.co_filename, *theirs[CodeType](code))
+
+    ours: dict[type, Any] = {ContextVar: reduce_context_variable}
+    if CodeType in theirs:  # a test would notice its disappearance
+        ours[CodeType] = reduce_code
+
     class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
-        dispatch_table: Any = ChainMap({ContextVar: reduce_context_variable}, theirs)
+        dispatch_table: Any = ChainMap(ours, theirs)
 
         def reducer_override(self, obj: Any) -> Any:
             if not issubclass(type(obj), type):
@@ -190,6 +197,11 @@ def _cloud_pickler() -> Any:
             return with_key(obj, reduced) if by_value else reduced
 
     return Pickler
+
+
+def _with_file(name: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:
+    """Code with the file it is from, which tracebacks show and cloudpickle drops."""
+    return make(*parts).replace(co_filename=name)
 
 
 def is_lasting(fn: Any) -> bool:

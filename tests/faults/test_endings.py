@@ -608,6 +608,44 @@ def test_L08_a_close_wakes_who_waits_for_the_next_result(kind: str, ordered: boo
         consumer.join()
 
 
+@pytest.mark.parametrize("kind", POOLS)
+def test_L08_a_map_that_was_interrupted_is_cancelled_while_that_is_handled(kind: str) -> None:
+    """The traceback does not hold the results: they were dropped, as by ``break``."""
+    text = """
+import asyncio
+def use(how, results):
+    threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    try:
+        if how == "list":
+            list(results())
+        else:
+            for _ in results():
+                pass
+    except KeyboardInterrupt:
+        start = time.monotonic()
+        assert list(ex.map(abs, [-1])) == [1]
+        print(time.monotonic() - start < 3)
+async def timed_out():
+    async with create_executor(sys.argv[1], max_workers=2) as ex:
+        try:
+            async with asyncio.timeout(0.2):
+                async for _ in ex.map(time.sleep, [0.5] * 30):
+                    pass
+        except TimeoutError:
+            start = time.monotonic()
+            await ex.submit(abs, -1)
+            print(time.monotonic() - start < 3)
+ex = create_executor(sys.argv[1], max_workers=2)
+ex.submit(abs, -1).result()
+for how in "list", "for":
+    use(how, lambda: ex.map(time.sleep, [0.5] * 30))
+ex.shutdown()
+asyncio.run(timed_out())
+"""
+    code, out, err = run(text, kind)
+    assert (code, out) == (0, "True\n" * 3), err
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_L14_one_of_several_threads_is_told_of_the_failure(kind: str) -> None:
     """Another that saw it too, and comes a moment later, has the end."""

@@ -192,6 +192,37 @@ def test_L11_causes_notes_and_traceback(executor: ProcessExecutor) -> None:
     assert "jobs.py" in str(error.__cause__.__cause__)
 
 
+SCRIPT = """
+def task(x):
+    def inner(y):
+        return 1 / y  # here
+    return inner(x)
+
+class Thing:
+    def divide(self, y):
+        return [1 / y for y in [y]]  # there
+"""
+
+
+@pytest.mark.parametrize("call", ["task(0)", "Thing().divide(0)"])
+def test_L13_a_script_s_tracebacks_show_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Where it is, and the line; also of functions inside, and of methods."""
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(SCRIPT, str(path), "exec", dont_inherit=True), names)
+    monkeypatch.setattr(sys.modules["__main__"], "Thing", names["Thing"], raising=False)
+    with ProcessExecutor(1) as executor:
+        fn = names["task"] if call == "task(0)" else names["Thing"]().divide
+        error = executor.submit(fn, 0).exception(20)
+    assert error is not None
+    text = str(error.__cause__)
+    assert f'File "{path}", line' in text
+    assert ("# here" if call == "task(0)" else "# there") in text
+
+
 def test_L11_nested_groups(executor: ProcessExecutor) -> None:
     """Groups in groups arrive whole, with the causes of their members."""
     error = executor.submit(jobs.raise_group).exception(20)

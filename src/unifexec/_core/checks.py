@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_SHAPES = {"submit": "fn, *args", "map": "fn, *iterables", "wrap": "fn"}  # of calls of the verbs
+
+
 def check_callable(fn: Any, verb: str) -> None:
     """Refuse what cannot be called, above all a coroutine that was called already."""
     if callable(fn):
@@ -20,9 +23,9 @@ def check_callable(fn: Any, verb: str) -> None:
             close()  # or the interpreter warns that it was never awaited
         raise TypeError(
             f"{verb}() needs a callable, not the coroutine object {fn!r}: pass the function "
-            f"and its arguments, {verb}(fn, *args), not {verb}(fn(*args))"
+            f"and its arguments, {verb}({_SHAPES[verb]}), not {verb}(fn(*args))"
         )
-    raise TypeError(f"{verb}() needs a callable, got {fn!r}")
+    raise TypeError(f"{verb}() needs a callable, got {fn!r}: {verb}({_SHAPES[verb]})")
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

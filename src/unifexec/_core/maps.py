@@ -538,20 +538,23 @@ class Results(Generic[R]):
             return self._ready.popleft()  # most results are there when they are asked for
         except IndexError:
             pass
-        while (run := self._run) is not None:
-            if self._look(run):
-                try:
-                    return self._ready.popleft()
-                except IndexError:  # another thread took it, or there is no more
-                    pass
-                self._end(run, StopIteration)
-                continue
-            run.home.check_alive()
-            run.home.check_blocking()
-            run.check_pulling()
-            if not _wait.block(run, run.worth_a_look, self._left()):
-                self._time_out(run)
-        raise StopIteration
+        try:
+            while (run := self._run) is not None:
+                if self._look(run):
+                    try:
+                        return self._ready.popleft()
+                    except IndexError:  # another thread took it, or there is no more
+                        pass
+                    self._end(run, StopIteration)
+                    continue
+                run.home.check_alive()
+                run.home.check_blocking()
+                run.check_pulling()
+                if not _wait.block(run, run.worth_a_look, self._left()):
+                    self._time_out(run)
+            raise StopIteration
+        finally:  # what interrupts us has this frame: while it is handled the results are dropped
+            del self
 
     async def __anext__(self) -> R:
         """As ``next``, without blocking the event loop. Cancelling it loses no result."""
@@ -564,18 +567,21 @@ class Results(Generic[R]):
             return self._ready.popleft()
         except IndexError:
             pass
-        while (run := self._run) is not None:
-            if self._look(run):
-                try:
-                    return self._ready.popleft()
-                except IndexError:
-                    pass
-                self._end(run, StopAsyncIteration)
-                continue
-            run.home.check_alive()
-            if not await _wait.suspend(run, run.worth_a_look, self._left()):
-                self._time_out(run)
-        raise StopAsyncIteration
+        try:
+            while (run := self._run) is not None:
+                if self._look(run):
+                    try:
+                        return self._ready.popleft()
+                    except IndexError:
+                        pass
+                    self._end(run, StopAsyncIteration)
+                    continue
+                run.home.check_alive()
+                if not await _wait.suspend(run, run.worth_a_look, self._left()):
+                    self._time_out(run)
+            raise StopAsyncIteration
+        finally:  # as above
+            del self
 
     def _look(self, run: MapRun) -> bool:
         """Whether there is something to take; pull, if there is not, and look again."""

@@ -28,7 +28,7 @@ from unifexec.errors import TaskCancelledError, WaitTimeoutError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from typing import Any, Protocol, TypeVar
+    from typing import Any, NoReturn, Protocol, TypeVar
 
     R = TypeVar("R")
 
@@ -418,6 +418,10 @@ class Task(Future["R"]):
         """Raise if blocking this thread could never end."""
         self._home.check_alive()
         self._home.check_blocking()
+
+    def __reduce__(self) -> NoReturn:
+        """It belongs to this process."""
+        raise TypeError(f"{self!r} cannot travel: pass its result()")
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r} {self._word()}>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections import deque
 from functools import partial, update_wrapper
-from types import MethodType
+from types import GeneratorType, MethodType
 
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Single
@@ -138,10 +138,13 @@ class Verbs(_Typed):
 
             for task in tasks:
                 if not isinstance(task, Task):
-                    raise TypeError(
-                        f"gather() needs tasks, got {task!r}: submit it first, "
-                        "gather(executor.submit(fn, *args), ...)"
+                    several = isinstance(task, (list, tuple, set, GeneratorType))
+                    cure = (
+                        "unpack it, gather(*tasks)"
+                        if several
+                        else ("submit it first, gather(executor.submit(fn, *args), ...)")
                     )
+                    raise TypeError(f"gather() needs tasks, got {task!r}: {cure}")
             check_choice("errors", errors, ("raise", "return", "group"))
             self._room.check_open()
             return GatherTask(self._room, tasks, errors, self._options.name or "gather")
@@ -196,7 +199,8 @@ class _Submits(partial):  # type: ignore[type-arg]  # it is not generic when it 
     """
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
+        is_static = instance is None or isinstance(self.args[0], staticmethod)
+        return self if is_static else MethodType(self, instance)
 
 
 class View(Verbs):

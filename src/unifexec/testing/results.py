@@ -169,8 +169,10 @@ class Results(Suite):
 
         class Wrapped(tasks.Scale):
             times = ex.wrap(tasks.Scale.times)
+            double = ex.wrap(staticmethod(tasks.double))
 
         assert caller.value(Wrapped(3).times(4)) == 12
+        assert caller.value(Wrapped(3).double(4)) == 8
 
 
 def _append(path: str, x: int) -> None:
