@@ -27,6 +27,8 @@ from .programs import run, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from unifexec import Results
+
 LATE = 99
 
 
@@ -240,6 +242,30 @@ def test_L25_what_the_inputs_raised_is_gone(kind: str, how: str) -> None:
         del results
         assert wait_for(lambda: not any(ref() for ref in made))
         assert made
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "process", "async"])
+def test_L08_what_interrupts_a_pull_does_not_hold_the_results(kind: str) -> None:
+    """While it is handled they are dropped already, as by ``break``."""
+    made: list[weakref.ref[Results[int]]] = []
+
+    def inputs() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyboardInterrupt
+
+    def remembered(results: Results[int]) -> Results[int]:
+        made.append(weakref.ref(results))
+        return results
+
+    with create_executor(kind, max_workers=1) as executor:
+        try:
+            for _ in remembered(executor.map(abs, inputs(), buffersize=1)):
+                pass
+        except KeyboardInterrupt:
+            assert made[0]() is None
+        else:
+            pytest.fail("nothing interrupted it")
 
 
 def test_L25_a_coroutine_that_was_given_up_is_gone() -> None:

@@ -423,6 +423,13 @@ class MapRun(_wait.Watched):
         """Whether the consumer would get something: a result, a failure or the end."""
         return bool(self.ready) or self.failure is not None or self.over() or self.unreadable
 
+    def look(self) -> bool:
+        """For a consumer: whether it gets something; pull, if it does not, and look again."""
+        self.started = True
+        if not self.takeable():
+            self.refill(demand=1)
+        return self.takeable()
+
     def worth_a_look(self) -> bool:
         """Whether a waiting consumer has something to do."""
         return self.takeable() or self.pullable()
@@ -540,7 +547,8 @@ class Results(Generic[R]):
             pass
         try:
             while (run := self._run) is not None:
-                if self._look(run):
+                self._ready = run.ready
+                if run.look():
                     try:
                         return self._ready.popleft()
                     except IndexError:  # another thread took it, or there is no more
@@ -569,7 +577,8 @@ class Results(Generic[R]):
             pass
         try:
             while (run := self._run) is not None:
-                if self._look(run):
+                self._ready = run.ready
+                if run.look():
                     try:
                         return self._ready.popleft()
                     except IndexError:
@@ -582,14 +591,6 @@ class Results(Generic[R]):
             raise StopAsyncIteration
         finally:  # as above
             del self
-
-    def _look(self, run: MapRun) -> bool:
-        """Whether there is something to take; pull, if there is not, and look again."""
-        run.started = True
-        self._ready = run.ready
-        if not run.takeable():
-            run.refill(demand=1)
-        return run.takeable()
 
     def _end(self, run: MapRun, end: type[Exception]) -> None:
         """Nothing was ready: raise the failure that comes next, or the end, if it is there."""
@@ -605,11 +606,9 @@ class Results(Generic[R]):
                 raise end from None
             run.told()
             fault = run.take_fault()
-            if fault is not None and (
-                failure is None or (run.truncated and was_cancelled(failure))
-            ):
-                raise fault
-            raise end if failure is None else failure.unwrap()
+            if failure is not None and not (run.truncated and was_cancelled(failure)):
+                failure.unwrap()
+            raise end if fault is None else fault
         finally:
             del self, run, failure, fault  # the traceback holds this frame
 
