@@ -684,6 +684,21 @@ class DispatchMachine(RuleBasedStateMachine):
         if not late:
             self.deliver_all()
 
+    @step(opts=OPTIONS, late=NO_YES)
+    def a_map_ends_in_one_turn(self, opts: Options, late: bool) -> None:
+        """Its coroutines never wait."""
+        self.submit_map((1, 1, 1), opts, plain=False, blocks=True, loose=False, ends=True)
+        self.deliver_all()
+        for number in self.starting():
+            self.get_ready_now(number)
+        self.deliver_all()
+        for trip in self.trips():
+            while trip.inbox:
+                self.read(trip)
+            if trip.current is None and trip.todo:
+                self.start(trip)
+        self.all_of_one_item_finish(obey=True, late=late)
+
     def may_keep(self, trip: Trip, outcome: Any) -> bool:
         """A thread may keep whatever has no limit, a process no more than values."""
         if trip.run.batch.options.time_limit is not None:

@@ -26,10 +26,11 @@ def test_the_model_catches(fault: Fault) -> None:
 @pytest.mark.slow
 @each_fault
 def test_the_model_catches_by_no_luck(fault: Fault) -> None:
-    """Other histories show it as well."""
+    """Other histories show it as well; the rarest one in two thousand."""
     machine = faulty(fault)
-    for first_seed in range(WALKS, 6 * WALKS, WALKS):
-        assert shows(machine, first_seed), f"only luck shows it: not from {first_seed}"
+    for number in range(1, 6):
+        first_seed = number * 3 * WALKS
+        assert shows(machine, first_seed, 3 * WALKS), f"only luck: not from {first_seed}"
 
 
 def test_the_model_lets_the_core_pass() -> None:
@@ -45,9 +46,9 @@ def faulty(fault: Fault) -> type[DispatchMachine]:
     return Faulty
 
 
-def shows(machine: type[DispatchMachine], first_seed: int) -> bool:
+def shows(machine: type[DispatchMachine], first_seed: int, walks: int = WALKS) -> bool:
     """Whether one of many histories goes wrong."""
-    for seed in range(first_seed, first_seed + WALKS):
+    for seed in range(first_seed, first_seed + walks):
         try:
             walk(machine(), Random(seed), LENGTH)
         except Exception:  # the model objects, or the core itself breaks down

@@ -129,7 +129,7 @@ class MapRun(_wait.Watched):
         self._fault: BaseException | None = None  # what the inputs raised
         self._ended = False  # nothing more will be submitted
         self._finishing = False  # a close waits for all of it
-        self.started = False  # somebody asked for a result
+        self.started: bool = False  # somebody asked for a result
         self.truncated: bool = False  # the executor closed before all inputs were pulled
         self.unreadable: bool = False  # nobody can ask for results any more
 
