@@ -378,7 +378,7 @@ def test_L25_what_ctrl_c_ended_is_gone() -> None:
 def test_L25_who_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alarm that raises in the midst of `Task._made`: the next one clears up."""
 
-    class Raises(dict):  # type: ignore[type-arg]
+    class Raises(dict):  # type: ignore[type-arg]  # its types do not matter here
         def copy(self) -> Any:
             raise KeyboardInterrupt
 

@@ -229,9 +229,8 @@ def test_L15_abort_of_a_task_that_was_taken_out_of_a_bundle() -> None:
         assert all(event.wait(10) for event in begun)
         assert [task.abort() for task in both] == [False, False]
         go.set()
-        assert [task.result(20) for task in [*before, *both, *behind]] == [0] * 601 + [1] + [
-            0
-        ] * 200
+        assert [task.result(20) for task in both] == [0, 1]
+        assert not any(task.result(20) for task in [*before, *behind])
 
 
 @pytest.mark.parametrize("kind", ["serial", "thread", "async"])
