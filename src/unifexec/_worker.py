@@ -87,7 +87,8 @@ SEGMENT, UNMAPPED, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 26)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
-IMPORT_SECONDS = 0.002  # how soon a task that imports is asked again to stop
+FIRST_SIGNAL_SECONDS = 0.002  # how soon a task that does not stop is told again, at first
+LONGEST_SIGNAL_SECONDS = 0.02  # and later
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
 LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
@@ -289,28 +290,41 @@ class Worker:
 
     def _abort(self, run: int, offset: int) -> None:
         """Stop one item, if it still runs: its coroutine, or the main thread."""
-        self._target = (run, offset)
+        target = self._target = (run, offset)
         job, loop = self._job, self._loop
         if job is not None and self._is_target():
             loop.stop(job)
-        elif hasattr(signal, "pthread_kill"):
-            signal.pthread_kill(self._main, signal.SIGUSR1)
-        else:
-            signal.raise_signal(signal.SIGINT)
+            return
+        _signal_main(self._main)
+        try:
+            _thread.start_new_thread(self._signal_again, target)
+        except RuntimeError:
+            pass  # no thread can be had: once must do
+
+    def _signal_again(self, run: int, offset: int) -> None:
+        """One signal may be lost; the parent's grace is the limit.
+
+        1. The main thread lets go of the GIL, to wait in the system.
+        2. So we have it, and send the signal.
+        3. Only now the main thread begins to wait, and nothing wakes it.
+        """
+        seconds = FIRST_SIGNAL_SECONDS
+        while True:
+            sleep(seconds)
+            if self._target != (run, offset) or self._job is not None or not self._is_target():
+                return
+            _signal_main(self._main)
+            seconds = min(2 * seconds, LONGEST_SIGNAL_SECONDS)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Signal handler, on the main thread: stop the item that was meant, and no other.
 
         Not within an import: a package that is imported by half stays broken for all later
-        tasks. We come again soon; the parent's grace is the limit.
+        tasks. The next signal comes soon.
         """
-        if not self._interruptible or self._target is None or not self._is_target():
-            return
-        if _is_importing(frame):
-            _thread.start_new_thread(self._abort_soon, self._target)
-            return
-        self._target = None
-        raise Interrupted
+        if self._interruptible and self._is_target() and not _is_importing(frame):
+            self._target = None
+            raise Interrupted
 
     def _stop_if_told(self) -> None:
         """Stop, if the signal for it came while it could not: before the item, or in a message."""
@@ -323,11 +337,6 @@ class Worker:
         bunch = self._bunch
         at = self._running if bunch is None else (bunch.run, bunch.offset)
         return self._target is not None and self._target == at
-
-    def _abort_soon(self, run: int, offset: int) -> None:
-        sleep(IMPORT_SECONDS)
-        if self._target == (run, offset):
-            self._abort(run, offset)
 
     # -- the main thread --
 
@@ -752,6 +761,14 @@ def _tell_stray(error: BaseException) -> None:
 
     text = "raised by a signal handler between two tasks"
     logging.getLogger("unifexec").error(text, exc_info=error)
+
+
+def _signal_main(thread: int) -> None:
+    """Have the main thread call `Worker.interrupt`, also if it waits in the system."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGUSR1)
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -256,6 +256,13 @@ def sleep_with_finally(seconds: float, path: str) -> None:
         Path(path).write_text("cleaned up")
 
 
+def lose_first_signal(seconds: float, path: str) -> None:
+    """As `sleep_with_finally`; the first signal that is to stop it has no effect."""
+    ours = signal.getsignal(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, lambda number, frame: signal.signal(signal.SIGUSR1, ours))
+    sleep_with_finally(seconds, path)
+
+
 def import_and_sleep(module: str, seconds: float) -> int:
     """Import a module, then sleep; which process did."""
     import importlib

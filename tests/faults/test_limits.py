@@ -116,6 +116,18 @@ def test_L15_abort_runs_finally_blocks(tmp_path: Path) -> None:
         assert executor.submit(jobs.os.getpid).result(20) == pid
 
 
+def test_L15_a_lost_signal_is_sent_again(tmp_path: Path) -> None:
+    """As where it comes just before a task waits in the system: nothing wakes that."""
+    path = tmp_path / "state"
+    with ProcessExecutor(1, grace=20) as executor:
+        task = executor.submit(jobs.lose_first_signal, 30, str(path))
+        assert wait_for(lambda: path.exists() and path.read_text() == "started")
+        assert task.abort()
+        with pytest.raises(TaskCancelledError):
+            task.result(10)
+        assert path.read_text() == "cleaned up"
+
+
 def test_L16_finally_blocks_run_within_the_grace(tmp_path: Path) -> None:
     """A task over its limit has the grace for them, and its worker lives on if that is enough."""
     path = tmp_path / "state"
