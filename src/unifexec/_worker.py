@@ -87,6 +87,7 @@ SEGMENT, UNMAPPED, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 26)
 # status of an answer
 VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
 
+ABORT_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGINT)
 FIRST_SIGNAL_SECONDS = 0.002  # how soon a task that does not stop is told again, at first
 LONGEST_SIGNAL_SECONDS = 0.02  # and later
 INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
@@ -313,7 +314,8 @@ class Worker:
             sleep(seconds)
             if self._target != (run, offset) or self._job is not None or not self._is_target():
                 return
-            _signal_main(self._main)
+            if signal.getsignal(ABORT_SIGNAL) == self.interrupt:  # else it is the task's own
+                _signal_main(self._main)
             seconds = min(2 * seconds, LONGEST_SIGNAL_SECONDS)
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -766,9 +768,9 @@ def _tell_stray(error: BaseException) -> None:
 def _signal_main(thread: int) -> None:
     """Have the main thread call `Worker.interrupt`, also if it waits in the system."""
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(thread, signal.SIGUSR1)
+        signal.pthread_kill(thread, ABORT_SIGNAL)
     else:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(ABORT_SIGNAL)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
@@ -849,10 +851,7 @@ def live(sock_fd: int, mark_fd: int, lifeline: int, hand_fd: int) -> None:
     os.close(mark_fd)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=worker.leave_the_pipe)
-    if hasattr(signal, "SIGUSR1"):
-        signal.signal(signal.SIGUSR1, worker.interrupt)
-    else:
-        signal.signal(signal.SIGINT, worker.interrupt)
+    signal.signal(ABORT_SIGNAL, worker.interrupt)
     if worker.set_up():
         threading.Thread(target=worker.control, name="unifexec-control", daemon=True).start()
         worker.run()

@@ -263,6 +263,19 @@ def lose_first_signal(seconds: float, path: str) -> None:
     sleep_with_finally(seconds, path)
 
 
+def keep_the_signal(seconds: float, path: str) -> None:
+    """As `sleep_with_finally`; the signal that is to stop it is its own."""
+
+    def note(number: int, frame: object) -> None:
+        with Path(path).open("a") as file:
+            file.write("called ")
+        time.sleep(0.1)
+
+    signal.signal(signal.SIGUSR1, note)
+    Path(path).touch()
+    time.sleep(seconds)
+
+
 def import_and_sleep(module: str, seconds: float) -> int:
     """Import a module, then sleep; which process did."""
     import importlib

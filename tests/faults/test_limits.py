@@ -128,6 +128,18 @@ def test_L15_a_lost_signal_is_sent_again(tmp_path: Path) -> None:
         assert path.read_text() == "cleaned up"
 
 
+def test_L15_a_signal_handler_of_a_task_s_own_is_not_called_again(tmp_path: Path) -> None:
+    """It has the signal that is to stop the task: once, and the grace is the limit."""
+    path = tmp_path / "calls"
+    with ProcessExecutor(1, grace=0.5) as executor:
+        task = executor.submit(jobs.keep_the_signal, 30, str(path))
+        assert wait_for(path.exists)
+        assert task.abort()
+        with pytest.raises(TaskCancelledError):
+            task.result(10)
+        assert path.read_text() == "called "
+
+
 def test_L16_finally_blocks_run_within_the_grace(tmp_path: Path) -> None:
     """A task over its limit has the grace for them, and its worker lives on if that is enough."""
     path = tmp_path / "state"

@@ -55,7 +55,7 @@ ROWS = [
     Row("L16", f"{LIMITS}::test_L16_a_task_that_left_its_process_group", "_backends/child.py", 'in (getattr(os, "killpg", None), os.kill):', "in (os.killpg,):"),
     Row("L16", f"{LIMITS}::test_L16_coroutine_that_swallows_every_cancellation", "_backends/thread.py", "        self.post(self.dispatch.discarded, run.number)\n", "        pass\n"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(self.runs[number], now)', '            elif what == "limit":\n                pass'),
-    Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", "        if _is_importing(frame):", "        if False:"),
+    Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", " and not _is_importing(frame):", ":"),
     Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and not self._is_awaited_by_others():\n                self.abort()\n", ""),
     Row("L18", f"{SUITE}::TestThread::test_L18_nested_submits", "_core/dispatch.py", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
     Row("L18", f"{NESTING}::test_L18_a_captured_executor_stays_in_the_worker", "_backends/create.py", "    if kind != \"process\":\n", "    if True:\n"),
