@@ -186,8 +186,9 @@ def test_L25_what_failed_in_a_bundle_is_gone() -> None:
         assert wait_for(lambda: not any(ref() for ref in made)), sum(bool(ref()) for ref in made)
 
 
-def test_L25_an_error_does_not_keep_what_its_neighbours_returned() -> None:
-    """Whoever keeps the error of one task of a bundle."""
+@pytest.mark.parametrize("limit", [None, 60], ids=["as_a_block", "one_by_one"])
+def test_L25_an_error_does_not_keep_what_its_neighbours_returned(limit: float | None) -> None:
+    """Whoever keeps the error of one task of a bundle, however they are answered."""
     made: list[weakref.ref[Tracked]] = []
 
     def make(number: int) -> Tracked:
@@ -198,7 +199,8 @@ def test_L25_an_error_does_not_keep_what_its_neighbours_returned() -> None:
         return value
 
     with ThreadExecutor(1) as executor:
-        tasks = behind_a_gate(executor, 200, make)
+        view = executor.with_options(time_limit=limit)
+        tasks = behind_a_gate(view, 200, make)
         error = tasks[100].exception(20)
         del tasks
         assert wait_for(lambda: not any(ref() for ref in made)), sum(bool(ref()) for ref in made)

@@ -139,6 +139,7 @@ def test_L12_in_a_map_only_its_item_fails(executor: ProcessExecutor) -> None:
     items: list[Any] = [1, threading.Lock(), 3]
     outcomes = list(executor.map(repr, items, errors="return"))
     assert [type(outcome).__name__ for outcome in outcomes] == ["Success", "Failure", "Success"]
+    assert outcomes[1].error.__notes__ == ["in item 1 of the map of 'repr'"]
 
 
 def test_L12_what_cannot_be_rebuilt_in_the_worker(executor: ProcessExecutor) -> None:

@@ -347,9 +347,9 @@ class DispatchMachine(RuleBasedStateMachine):
             item.outcome = Success(value)
             self.check_value(item, value)
 
-    def do_settle_tasks(self, members: list[Any], answers: list[Any]) -> None:
-        for member, (value, _) in zip(members, answers, strict=True):
-            item = self.items[member.sink.name, 0]
+    def do_settle_tasks(self, tasks: list[Any], answers: list[Any]) -> None:
+        for task, (value, _) in zip(tasks, answers, strict=True):
+            item = self.items[task.name, 0]
             assert item.outcome is None, "two outcomes"
             item.outcome = Success(value)
             self.check_value(item, value)

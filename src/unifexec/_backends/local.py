@@ -49,7 +49,7 @@ from unifexec import _wait
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.interrupts import in_signal_handler, is_ctrl_c
 from unifexec._core.checks import check_choice, check_count, check_seconds
-from unifexec._core.dispatch import NOBODY, Dispatch, Limits
+from unifexec._core.dispatch import Dispatch, Limits
 from unifexec._core.options import Options
 from unifexec._core.task import logger
 from unifexec._core.verbs import Verbs
@@ -351,11 +351,9 @@ class Room(_wait.Watched):
         """Hand over an outcome."""
         sink.settle_item(index, outcome)
 
-    def do_settle_tasks(self, members: list[Batch], answers: list[Any]) -> None:
+    def do_settle_tasks(self, tasks: list[Any], answers: list[Any]) -> None:
         """Hand over the values of single tasks."""
-        for member, (value, seconds) in zip(members, answers, strict=True):
-            task: Any = member.sink
-            member.sink = NOBODY
+        for task, (value, seconds) in zip(tasks, answers, strict=True):
             task.settle_value(value, seconds)
 
     def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:

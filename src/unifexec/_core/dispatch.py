@@ -496,7 +496,10 @@ class Dispatch:
         count, first = len(answers), run.cursor
         if not count:
             return
-        self._actions.append(("settle_tasks", run.batch.parts()[first : first + count], answers))
+        members = run.batch.parts()[first : first + count]
+        self._actions.append(("settle_tasks", [member.sink for member in members], answers))
+        for member in members:
+            member.sink = NOBODY
         self._count(run, count, sum([seconds for _, seconds in answers]) / count)
 
     def withdrawn(self, number: int, count: int, now: float) -> None:
@@ -1037,14 +1040,13 @@ class Dispatch:
     def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
         batch, outcome.index = batch.at(offset)
         outcome.name = batch.name
-        sink = batch.sink
+        self._actions.append(("settle", batch.sink, outcome.index, outcome))
         if isinstance(outcome, Success):
             self.done += 1
         else:
             self.failed += 1
-            if batch.single:
-                batch.sink = Nobody(batch.name)
-        self._actions.append(("settle", sink, outcome.index, outcome))
+        if batch.single:
+            batch.sink = Nobody(batch.name)
 
     # -- ending --
 

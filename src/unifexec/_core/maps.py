@@ -338,6 +338,7 @@ class MapRun(_wait.Watched):
         )  # fmt: skip
         self._submitted += len(items)
         if type(items[0]) is SerializationError:
+            items[0].add_note(f"in item {batch.first} of the map of {self.name!r}")
             self.home.fail_batch(batch, items[0])
         else:
             self.home.submit_batch(batch)
