@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from unifexec import (
     ExecutorClosedError,
     ProcessExecutor,
     SerialExecutor,
+    SerializationError,
     ThreadExecutor,
     create_executor,
 )
@@ -168,13 +170,25 @@ def test_create_executor() -> None:
         create_executor("thread", max_wrokers=2)
 
 
+def test_constructors() -> None:
+    """What is wrong is said by the constructor, not by the first task."""
+    with pytest.raises(TypeError, match=r"thread_name_prefix must be a str, got 3"):
+        ThreadExecutor(thread_name_prefix=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^grace must be seconds as a float, got None$"):
+        ThreadExecutor(grace=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"max_abandoned must be at least 0, got -1"):
+        ThreadExecutor(max_abandoned=-1)
+    with pytest.raises(SerializationError, match="'initargs'"):
+        ProcessExecutor(initializer=print, initargs=(threading.Lock(),))
+
+
 def test_options(ex: Any) -> None:
     """Unknown names and wrong values are named."""
     with pytest.raises(TypeError, match=r"unknown option 'timelimit'.*time_limit"):
         ex.with_options(timelimit=1)
     with pytest.raises(ValueError, match=r"time_limit must be .*greater than 0.*0"):
         ex.with_options(time_limit=0)
-    with pytest.raises(ValueError, match=r"rerun_lost must be greater than -1, got -1"):
+    with pytest.raises(ValueError, match=r"rerun_lost must be at least 0, got -1"):
         ex.with_options(rerun_lost=-1)
     with pytest.raises(TypeError, match=r"name must be a str.*3"):
         ex.with_options(name=3)

@@ -152,6 +152,26 @@ def test_L16_finally_blocks_run_within_the_grace(tmp_path: Path) -> None:
         assert path.read_text() == "cleaned up"
 
 
+@pytest.mark.parametrize("make", [SerialExecutor, portable])
+def test_L16_nothing_begins_when_the_time_of_a_map_is_over(make: Any) -> None:
+    """Also where asking for a result is what begins its item."""
+
+    def take(results: Any) -> Any:
+        return next(results)
+
+    async def take_awaiting(results: Any) -> Any:
+        return await anext(results)
+
+    with make() as executor:
+        for ask in (take, lambda results: asyncio.run(take_awaiting(results))):
+            before = executor.stats().done
+            results = executor.map(time.sleep, [0.2] * 3, timeout=0.1)
+            assert ask(results) is None  # it is there, if late
+            with pytest.raises(WaitTimeoutError):
+                ask(results)
+            assert executor.stats().done == before + 1
+
+
 def test_L15_abort_hits_only_its_own_task() -> None:
     """Aborting tasks at random moments never stops the neighbours on the same worker."""
     with ProcessExecutor(1) as executor:

@@ -724,6 +724,8 @@ class ProcessExecutor(LocalExecutor):
             and go. The caller's own process is never forked: its threads and locks would
             be copied in the middle of whatever they do.
 
+    Raises `SerializationError` if the initializer, its arguments or the finalizer cannot travel.
+
     Workers start when tasks come, and end with the executor or, however that dies, within
     seconds of the parent process. A worker that dies costs the one task it ran, which fails
     with `WorkerLostError`; see ``with_options(rerun_lost=)``.

@@ -455,6 +455,8 @@ class ThreadExecutor(LocalExecutor):
     ) -> None:
         workers = checked_workers(max_workers, min(32, usable_cores() + 4))
         check_seconds("grace", grace)
+        if not isinstance(thread_name_prefix, str):
+            raise TypeError(f"thread_name_prefix must be a str, got {thread_name_prefix!r}")
         if max_abandoned is None:
             max_abandoned = 4 * workers
         check_count("max_abandoned", max_abandoned, least=0)

@@ -33,13 +33,15 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int or left out, got {value!r}")
     if value < least:
-        raise ValueError(f"{name} must be greater than {least - 1}, got {value!r}")
+        bound = "greater than 0" if least == 1 else f"at least {least}"
+        raise ValueError(f"{name} must be {bound}, got {value!r}")
 
 
 def check_seconds(name: str, value: Any, *, zero: bool = True) -> None:
     """Refuse what is not a finite, non-negative number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be seconds as a float, or None for no limit, got {value!r}")
+        or_none = "" if value is None else ", or None for no limit"
+        raise TypeError(f"{name} must be seconds as a float{or_none}, got {value!r}")
     if not isfinite(value) or value < 0 or (value == 0 and not zero):
         least = "at least 0" if zero else "greater than 0"
         raise ValueError(f"{name} must be finite and {least} (None: no limit), got {value!r}")

@@ -549,6 +549,7 @@ class Results(Generic[R]):
         try:
             while (run := self._run) is not None:
                 self._ready = run.ready
+                self._check_time(run)
                 if run.look():
                     try:
                         return self._ready.popleft()
@@ -579,6 +580,7 @@ class Results(Generic[R]):
         try:
             while (run := self._run) is not None:
                 self._ready = run.ready
+                self._check_time(run)
                 if run.look():
                     try:
                         return self._ready.popleft()
@@ -612,6 +614,11 @@ class Results(Generic[R]):
             raise end if fault is None else fault
         finally:
             del self, run, failure, fault  # the traceback holds this frame
+
+    def _check_time(self, run: MapRun) -> None:
+        """When the time is over nothing more begins, also where asking is what begins it."""
+        if self._left() == 0.0 and not run.takeable():
+            self._time_out(run)
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
