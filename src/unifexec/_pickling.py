@@ -295,14 +295,15 @@ def dump_error(error: BaseException, note: str) -> bytes:
     What cannot be serialised, or not be rebuilt from it, leaves its text.
     """
     text = _as_text(error)
+    described = f"{type(error).__module__}.{type(error).__qualname__}: {shown(error, str)}"
     before, here.homeward = here.homeward, True
     try:
         family: Any = _dump_family(error)
-    except REFUSAL:
+    except REFUSAL as why:
         family = None
+        described += f" ({explain('the exception', error, why)})"
     finally:
         here.homeward = before
-    described = f"{type(error).__module__}.{type(error).__qualname__}: {shown(error, str)}"
     return pickle.dumps((family, described, text, note), PROTOCOL)
 
 
@@ -507,8 +508,13 @@ def explain(what: str, value: Any, error: BaseException) -> str:
 
 
 def _culprit(path: str, value: Any) -> tuple[str, Any]:
-    """Follow what does not pickle, down to something whose parts all do."""
+    """Follow what does not pickle, down to something whose parts all do.
+
+    Or to what is ours: a task or a handle says itself why it does not travel.
+    """
     for _ in range(20):
+        if type(value).__module__.startswith("unifexec."):
+            break
         for step, part in _parts(value):
             if not _travels(part):
                 path, value = path + step, part
@@ -541,6 +547,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield ".args", value.args
         yield ".keywords", value.keywords
     elif not isinstance(value, type):
+        if isinstance(value, BaseException):
+            yield ".args", value.args
         state: Any = object.__getstate__(value)  # a dict, or one and another of slots, or None
         for attributes in state if isinstance(state, tuple) else (state,):
             for name, item in (attributes or {}).items():

@@ -474,9 +474,14 @@ def raise_new(kind: type[BaseException], args: tuple[Any, ...], kwargs: dict[str
     raise kind(*args, **kwargs)
 
 
-def raise_with_lock() -> None:
-    import threading
+def raise_holding_lock() -> None:
+    """As an attribute."""
+    error: Any = ValueError("has a lock")
+    error.lock = threading.Lock()
+    raise error
 
+
+def raise_with_lock() -> None:
     raise ValueError(threading.Lock())
 
 

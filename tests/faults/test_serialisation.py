@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from unifexec import ProcessExecutor, RemoteError, SerialExecutor, SerializationError
+from unifexec.share import share
 
 from . import jobs
 from .programs import run
@@ -353,6 +354,17 @@ def test_L11_a_circle_of_contexts(executor: ProcessExecutor) -> None:
     assert member.__context__ is error
 
 
+def test_L12_what_is_ours_says_itself_why_it_does_not_travel(executor: ProcessExecutor) -> None:
+    """A task, a handle that is closed: not what is inside of them."""
+    task = executor.submit(jobs.square, 3)
+    with pytest.raises(SerializationError, match=r": args\[0\]\[1\] cannot .*pass its result"):
+        executor.submit(list, [0, task]).result(20)
+    with share(b"value") as handle:
+        pass
+    with pytest.raises(SerializationError, match=r": args\[0\] cannot .*handle is closed"):
+        executor.submit(len, handle).result(20)
+
+
 def test_L12_a_callable_with_a_name_that_is_none(executor: ProcessExecutor) -> None:
     """It runs, under the name of its class."""
     task = executor.submit(jobs.OddName(), 3)
@@ -361,11 +373,15 @@ def test_L12_a_callable_with_a_name_that_is_none(executor: ProcessExecutor) -> N
 
 
 def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) -> None:
-    """An exception with an unpicklable argument becomes a `RemoteError` with its text."""
+    """It becomes a `RemoteError` with its text, which says what cannot, where, and why."""
     error = executor.submit(jobs.raise_with_lock).exception(20)
     assert isinstance(error, RemoteError)
     assert "ValueError" in str(error)
-    assert "lock" in str(error)
+    assert "the exception.args[0] cannot be sent" in str(error)
+    assert "TypeError: cannot pickle '_thread.lock' object" in str(error)
+    error = executor.submit(jobs.raise_holding_lock).exception(20)
+    assert isinstance(error, RemoteError)
+    assert "ValueError: has a lock (the exception.lock cannot be sent" in str(error)
 
 
 def test_L11_deep_recursion(executor: ProcessExecutor) -> None:
