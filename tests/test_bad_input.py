@@ -170,12 +170,19 @@ def test_create_executor() -> None:
         create_executor("thread", max_wrokers=2)
 
 
+def test_an_error_is_an_input_like_any_other(ex: Any) -> None:
+    """Also one that we would raise where an input cannot travel."""
+    assert list(ex.map(repr, [SerializationError("x"), 1])) == ["SerializationError('x')", "1"]
+
+
 def test_constructors() -> None:
     """What is wrong is said by the constructor, not by the first task."""
     with pytest.raises(TypeError, match=r"thread_name_prefix must be a str, got 3"):
         ThreadExecutor(thread_name_prefix=3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^grace must be seconds as a float, got None$"):
         ThreadExecutor(grace=None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^grace must be finite and at least 0, got -1$"):
+        ThreadExecutor(grace=-1)
     with pytest.raises(ValueError, match=r"max_abandoned must be at least 0, got -1"):
         ThreadExecutor(max_abandoned=-1)
     with pytest.raises(SerializationError, match="'initargs'"):

@@ -498,7 +498,7 @@ def explain(what: str, value: Any, error: BaseException) -> str:
     """A sentence that names the path of attributes to the object that cannot travel."""
     try:
         path, culprit = _culprit(what, value)
-    except Exception:  # an object whose attributes cannot be asked for
+    except REFUSAL:  # an object whose attributes cannot be asked for
         path, culprit = what, value
     text = shown(culprit)
     if len(text) > 200:
@@ -510,29 +510,39 @@ def explain(what: str, value: Any, error: BaseException) -> str:
 def _culprit(path: str, value: Any) -> tuple[str, Any]:
     """Follow what does not pickle, down to something whose parts all do.
 
-    Or to what is ours: a task or a handle says itself why it does not travel.
+    Or to what is ours and refuses: a task or a handle says itself why it does not travel.
     """
-    for _ in range(20):
-        if type(value).__module__.startswith("unifexec."):
-            break
+    seen = {id(value)}
+    while len(seen) < 20 and not _speaks_for_itself(value):
         for step, part in _parts(value):
-            if not _travels(part):
+            if id(part) not in seen and not _travels(part):
                 path, value = path + step, part
+                seen.add(id(part))
                 break
         else:
             break
     return path, value
 
 
+def _speaks_for_itself(value: Any) -> bool:
+    return any(
+        str(kind.__module__).startswith("unifexec.") and "__reduce__" in vars(kind)
+        for kind in type(value).__mro__
+    )
+
+
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """What is in it; of a subclass's own way to iterate nothing is run, it may have no end."""
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in dict.items(value):
             yield f"[{shown(key)}]", item
     elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
+        kind: Any = list if isinstance(value, list) else tuple
+        for index, item in enumerate(kind.__iter__(value)):
             yield f"[{index}]", item
     elif isinstance(value, (set, frozenset)):
-        for item in value:
+        kind = set if isinstance(value, set) else frozenset
+        for item in kind.__iter__(value):
             yield f"{{{shown(item)}}}", item
     elif isinstance(value, FunctionType):
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
@@ -549,6 +559,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif not isinstance(value, type):
         if isinstance(value, BaseException):
             yield ".args", value.args
+            yield ".__cause__", value.__cause__
+            yield ".__context__", value.__context__
         state: Any = object.__getstate__(value)  # a dict, or one and another of slots, or None
         for attributes in state if isinstance(state, tuple) else (state,):
             for name, item in (attributes or {}).items():

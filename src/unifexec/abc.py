@@ -872,8 +872,8 @@ class Executor(Protocol):
             wait: finish every accepted task, and every unstarted ``map`` whose whole input
                 was asked for, before returning. False returns at once and pulls no more
                 inputs; tasks already accepted still run.
-            cancel_futures: cancel the tasks that have not started. With ``wait=False`` they may
-                not know of it yet when it returns.
+            cancel_futures: cancel the tasks that have not started. With ``wait=False`` that is
+                done soon after it has returned.
             timeout: wait at most so many seconds (float), then raise `WaitTimeoutError`; the
                 executor goes on closing.
 

@@ -257,14 +257,25 @@ def sleep_with_finally(seconds: float, path: str) -> None:
 
 
 def lose_first_signal(seconds: float, path: str) -> None:
-    """As `sleep_with_finally`; the first signal that is to stop it has no effect."""
+    """Sleep; the first signal that is to stop it has no effect."""
     ours = signal.getsignal(signal.SIGUSR1)
     signal.signal(signal.SIGUSR1, lambda number, frame: signal.signal(signal.SIGUSR1, ours))
-    sleep_with_finally(seconds, path)
+    try:
+        Path(path).write_text("started")
+        sleep_in_steps(seconds)
+    finally:
+        Path(path).write_text("cleaned up")
+
+
+def sleep_in_steps(seconds: float) -> None:
+    """So that no signal is late that is sent just before a sleep begins."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def keep_the_signal(seconds: float, path: str) -> None:
-    """As `sleep_with_finally`; the signal that is to stop it is its own."""
+    """Sleep; the signal that is to stop it is its own."""
 
     def note(number: int, frame: object) -> None:
         with Path(path).open("a") as file:
@@ -273,7 +284,7 @@ def keep_the_signal(seconds: float, path: str) -> None:
 
     signal.signal(signal.SIGUSR1, note)
     Path(path).touch()
-    time.sleep(seconds)
+    sleep_in_steps(seconds)
 
 
 def import_and_sleep(module: str, seconds: float) -> int:
@@ -479,6 +490,29 @@ def raise_holding_lock() -> None:
     error: Any = ValueError("has a lock")
     error.lock = threading.Lock()
     raise error
+
+
+class UnlookableError(Exception):
+    """Whose arguments nobody may see."""
+
+    @property
+    def args(self) -> Any:  # type: ignore[override]
+        raise SystemExit(3)
+
+
+def raise_unlookable() -> None:
+    error: Any = UnlookableError()
+    error.me = error
+    error.lock = threading.Lock()
+    raise error
+
+
+def raise_over_lock() -> None:
+    """What cannot travel is the cause."""
+    try:
+        raise_with_lock()
+    except ValueError as error:
+        raise KeyError("outer") from error
 
 
 def raise_with_lock() -> None:

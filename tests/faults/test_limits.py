@@ -165,11 +165,13 @@ def test_L16_nothing_begins_when_the_time_of_a_map_is_over(make: Any) -> None:
     with make() as executor:
         for ask in (take, lambda results: asyncio.run(take_awaiting(results))):
             before = executor.stats().done
-            results = executor.map(time.sleep, [0.2] * 3, timeout=0.1)
+            results = executor.map(time.sleep, [0.8] * 3, timeout=0.6)
             assert ask(results) is None  # it is there, if late
             with pytest.raises(WaitTimeoutError):
                 ask(results)
             assert executor.stats().done == before + 1
+        assert list(executor.map(abs, [], timeout=0)) == []  # the end is no result to wait for
+        assert list(executor.map(time.sleep, [0.8], timeout=0.6)) == [None]
 
 
 def test_L15_abort_hits_only_its_own_task() -> None:

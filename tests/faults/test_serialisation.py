@@ -382,6 +382,19 @@ def test_L12_exception_that_holds_what_cannot_travel(executor: ProcessExecutor) 
     error = executor.submit(jobs.raise_holding_lock).exception(20)
     assert isinstance(error, RemoteError)
     assert "ValueError: has a lock (the exception.lock cannot be sent" in str(error)
+    error = executor.submit(jobs.raise_over_lock).exception(20)
+    assert "KeyError: 'outer' (the exception.__cause__.args[0] cannot" in str(error)
+
+
+def test_L12_exception_that_cannot_travel_and_does_not_let_itself_be_looked_at(
+    executor: ProcessExecutor,
+) -> None:
+    """The worker lives on."""
+    pid = executor.submit(os.getpid).result(20)
+    error = executor.submit(jobs.raise_unlookable).exception(20)
+    assert isinstance(error, RemoteError)
+    assert "cannot pickle '_thread.lock' object" in str(error)
+    assert executor.submit(os.getpid).result(20) == pid
 
 
 def test_L11_deep_recursion(executor: ProcessExecutor) -> None:

@@ -431,7 +431,7 @@ class AsyncExecutor(LocalExecutor):
         max_abandoned: int | None = None,
     ) -> None:
         workers = checked_workers(max_workers, DEFAULT_WORKERS)
-        check_seconds("grace", grace)
+        check_seconds("grace", grace, none=False)
         if max_abandoned is None:
             max_abandoned = 4 * workers
         check_count("max_abandoned", max_abandoned, least=0)

@@ -748,7 +748,7 @@ class ProcessExecutor(LocalExecutor):
         check_choice("start_method", start_method, METHODS)
         if start_method == "forkserver" and not sys.platform.startswith("linux"):
             raise ValueError('start_method="forkserver" needs Linux: use "spawn" here')
-        check_seconds("grace", grace)
+        check_seconds("grace", grace, none=False)
         if max_tasks_per_child is not None:
             check_count("max_tasks_per_child", max_tasks_per_child)
         if idle_timeout is not None:

@@ -454,7 +454,7 @@ class ThreadExecutor(LocalExecutor):
         thread_name_prefix: str = "unifexec-thread",
     ) -> None:
         workers = checked_workers(max_workers, min(32, usable_cores() + 4))
-        check_seconds("grace", grace)
+        check_seconds("grace", grace, none=False)
         if not isinstance(thread_name_prefix, str):
             raise TypeError(f"thread_name_prefix must be a str, got {thread_name_prefix!r}")
         if max_abandoned is None:

@@ -37,14 +37,15 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         raise ValueError(f"{name} must be {bound}, got {value!r}")
 
 
-def check_seconds(name: str, value: Any, *, zero: bool = True) -> None:
-    """Refuse what is not a finite, non-negative number of seconds."""
+def check_seconds(name: str, value: Any, *, zero: bool = True, none: bool = True) -> None:
+    """Refuse what is not a finite, non-negative number of seconds; say whether None would do."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        or_none = "" if value is None else ", or None for no limit"
+        or_none = ", or None for no limit" if none else ""
         raise TypeError(f"{name} must be seconds as a float{or_none}, got {value!r}")
     if not isfinite(value) or value < 0 or (value == 0 and not zero):
         least = "at least 0" if zero else "greater than 0"
-        raise ValueError(f"{name} must be finite and {least} (None: no limit), got {value!r}")
+        or_none = " (None: no limit)" if none else ""
+        raise ValueError(f"{name} must be finite and {least}{or_none}, got {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

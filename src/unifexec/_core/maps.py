@@ -337,7 +337,7 @@ class MapRun(_wait.Watched):
             context=self._context, plain=self.raises, loose=self._loose, unary=self._unary,
         )  # fmt: skip
         self._submitted += len(items)
-        if type(items[0]) is SerializationError:
+        if self._unpackable and type(items[0]) is SerializationError:
             items[0].add_note(f"in item {batch.first} of the map of {self.name!r}")
             self.home.fail_batch(batch, items[0])
         else:
@@ -618,7 +618,9 @@ class Results(Generic[R]):
     def _check_time(self, run: MapRun) -> None:
         """When the time is over nothing more begins, also where asking is what begins it."""
         if self._left() == 0.0 and not run.takeable():
-            self._time_out(run)
+            run.refill()  # there may be nothing more
+            if not run.takeable():
+                self._time_out(run)
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - monotonic())
