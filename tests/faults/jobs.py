@@ -296,11 +296,12 @@ def import_and_sleep(module: str, seconds: float) -> int:
     return os.getpid()
 
 
-def swallow_everything(seconds: float) -> str:
+def swallow_everything(seconds: float, path: str = os.devnull) -> str:
     """Ignore all that should stop it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
+            Path(path).touch()
             time.sleep(end - time.monotonic())
         except BaseException:
             pass

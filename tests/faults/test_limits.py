@@ -128,6 +128,25 @@ def test_L15_a_lost_signal_is_sent_again(tmp_path: Path) -> None:
         assert path.read_text() == "cleaned up"
 
 
+def test_L15_what_had_not_begun_when_its_grace_was_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And does not obey when it has: it is ended one grace later, and the close does not hang."""
+    original, looks = Child.kill_at, []
+
+    def kill_at(child: Child, mark: int) -> bool:
+        looks.append(mark)
+        return original(child, mark if len(looks) > 1 else mark + (1 << 40))
+
+    monkeypatch.setattr(Child, "kill_at", kill_at)
+    with ProcessExecutor(1, grace=0.2) as executor:
+        task = executor.submit(jobs.swallow_everything, 30, str(tmp_path / "started"))
+        assert wait_for((tmp_path / "started").exists)
+        assert task.abort()
+        assert isinstance(task.exception(10), TaskCancelledError)
+        assert len(looks) == 2
+
+
 def test_L15_a_signal_handler_of_a_task_s_own_is_not_called_again(tmp_path: Path) -> None:
     """It has the signal that is to stop the task: once, and the grace is the limit."""
     path = tmp_path / "calls"

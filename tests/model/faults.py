@@ -66,6 +66,7 @@ FAULTS = [
     Fault("what comes back goes to the end", "L2 L10", "                self.queue.appendleft(part)", "                self.queue.append(part)"),
     Fault("late successes beat the limit", "L16", "if limit is not None and outcome.seconds > limit:", "if False:"),
     Fault("the grace is for ever", "L15 L16", "        self._actions.append((\"discard\", run))", "        pass"),
+    Fault("what begins after its grace goes on", "L15 L16 L20", "            run.given_up = -1\n            self.stopping(number, offset, now)\n", "            pass\n"),
     Fault("given up twice", "L16", "        if run.given_up == run.cursor:\n            return  # its", "        if False:\n            return  # its"),
     Fault("who is about to be given up does not count", "L16", " + sum(run.given_up == run.cursor for run in self.runs.values())", ""),
     Fault("too many are given up", "L16", "self._given_up() >= most and not self.closing", "False"),

@@ -273,6 +273,8 @@ class DispatchMachine(RuleBasedStateMachine):
             self.post("discarded", run.number)
         elif trip.current == run.cursor:
             self.kill(self.workers[run.worker.number])
+        else:
+            self.post("missed", run.number, run.cursor)
 
     def given_up(self) -> int:
         """Those that go on out of our sight, and those of which the core does not know yet."""
@@ -638,6 +640,8 @@ class DispatchMachine(RuleBasedStateMachine):
         item.started_at = self.now
         item.limit_at = item.force_at = None
         item.warned = False
+        if trip.aborted() and self.kills:
+            self.force(item)  # it was told to stop before it began, and has begun all the same
         assert item.starts <= 1 + min(item.touched_deaths, item.options.rerun_lost), "run twice"
         if item.options.time_limit is not None:
             self.post("started", trip.run.number, trip.current)
@@ -966,6 +970,18 @@ class DispatchMachine(RuleBasedStateMachine):
         self.time_passes(seconds)
         self.all_goes_on(True)
         self.time_passes(GRACE + 0.1)
+
+    @step(opts=OPTIONS, really=PICKS)
+    def begin_after_the_grace(self, opts: Options, really: int) -> None:
+        """Workers are so late that the grace of a close is over when they begin."""
+        self.all_finish(obey=True, late=False, next_too=False)
+        self.submit_tasks(2, opts, False)
+        self.deliver_all()
+        for number in self.starting():
+            self.get_ready_now(number)
+        self.close("abort", really)
+        self.sleep_to_the_deadline()
+        self.time_passes_over_work(0.02)
 
     @step(pick=PICKS, seconds=(0.02, 0.6, 1.1))
     def wait_too_long(self, pick: int, seconds: float) -> None:

@@ -128,6 +128,20 @@ def test_L16_over_its_limit_it_fails_on_time_and_is_ended_by_force() -> None:
     assert story.said[-1] == "discard"
 
 
+def test_L15_what_begins_after_its_grace_is_ended_by_force_all_the_same() -> None:
+    """It could not be forced yet: once more, after another grace."""
+    story, sink = Story(grace=0.5), FakeTask(1)
+    story.submit(sink)
+    run = story.runs[0]
+    story.tell("abort", sink)
+    story.tell("stopping", run.number, 0)
+    story.tell("tick", now=0.5)
+    assert story.said[-1] == "discard"
+    story.tell("missed", run.number, 0, now=0.5)
+    story.tell("tick", now=1.0)
+    assert story.said.count("discard") == 2
+
+
 def test_L18_a_task_that_waits_lends_its_place_and_gets_it_back() -> None:
     """One worker, and still the task it waits for runs."""
     story, outer, inner = Story(), FakeTask(1), FakeTask(2)

@@ -177,8 +177,8 @@ class Child:
 
     # -- its end --
 
-    def kill_at(self, mark: int) -> None:
-        """Kill it and all it started, if it is still at this item.
+    def kill_at(self, mark: int) -> bool:
+        """Kill it and all it started, if it is still at this item; False if it is not.
 
         1. Stop it, so that it cannot go on to the next item while we look. 2. Read its mark.
         3. Kill, or let it go on. Without step 1 a kill meant for one item can hit the next.
@@ -186,10 +186,11 @@ class Child:
         if not (hasattr(signal, "SIGSTOP") and hasattr(os, "waitid")):
             self.kill()  # on Windows, and on macOS before CPython 3.13
         elif self.process.halt():
-            if self.mark() == mark:
-                self.kill()
-            else:
+            if self.mark() != mark:
                 os.kill(self.pid, signal.SIGCONT)
+                return False
+            self.kill()
+        return True
 
     def kill(self) -> None:
         """Kill it, and its process group with all that its tasks started.

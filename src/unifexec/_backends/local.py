@@ -21,7 +21,8 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``send(run)``               run its items, post ``answered`` in order
 ``withdraw(run)``           take back what has not started, post ``withdrawn``
 ``abort(run)``              ask the running item to stop; post ``stopping`` if it will
-``discard(run)``            give it up by force, post ``died`` or ``discarded``
+``discard(run)``            give it up by force, post ``died`` or ``discarded``, or
+                            ``missed`` if it has not begun
 ``stop(worker)``            let it finish and leave, post ``gone``
 ``end(worker)``             it was told to leave and does not: by force, if possible
 ``grant(callback)``         a task that waited has its place again

@@ -514,7 +514,8 @@ class ProcessRoom(Room):
     def do_discard(self, run: Run) -> None:
         """Kill the worker, if it is still at this item."""
         child: Child = run.worker.carried
-        child.kill_at(_bunches.mark_of(run.number, run.cursor))
+        if not child.kill_at(_bunches.mark_of(run.number, run.cursor)):
+            self.post(self.dispatch.missed, run.number, run.cursor)
 
     def do_stop(self, worker: Worker) -> None:
         """Let it leave when it has done what it has."""

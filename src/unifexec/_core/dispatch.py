@@ -564,6 +564,13 @@ class Dispatch:
         """The item can really be stopped: if it goes on past the grace, force it."""
         self._remind(now + self.limits.grace, "grace", number, offset)
 
+    def missed(self, number: int, offset: int, now: float) -> None:
+        """It had not begun when it was to be forced: once more, after another grace."""
+        run = self.runs.get(number)
+        if run is not None and run.given_up == run.cursor == offset:
+            run.given_up = -1
+            self.stopping(number, offset, now)
+
     # -- events: workers come and go --
 
     def ready(self, number: int, now: float) -> None:
