@@ -178,9 +178,9 @@ def test_an_error_is_an_input_like_any_other(ex: Any) -> None:
 def test_constructors() -> None:
     """What is wrong is said by the constructor, not by the first task."""
     with pytest.raises(TypeError, match=r"thread_name_prefix must be a str, got 3"):
-        ThreadExecutor(thread_name_prefix=3)  # type: ignore[arg-type]
+        ThreadExecutor(thread_name_prefix=3)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError, match=r"^grace must be seconds as a float, got None$"):
-        ThreadExecutor(grace=None)  # type: ignore[arg-type]
+        ThreadExecutor(grace=None)  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ValueError, match=r"^grace must be finite and at least 0, got -1$"):
         ThreadExecutor(grace=-1)
     with pytest.raises(ValueError, match=r"max_abandoned must be at least 0, got -1"):

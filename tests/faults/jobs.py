@@ -497,7 +497,7 @@ class UnlookableError(Exception):
     """Whose arguments nobody may see."""
 
     @property
-    def args(self) -> Any:  # type: ignore[override]
+    def args(self) -> Any:  # type: ignore[override]  # it only raises
         raise SystemExit(3)
 
 
@@ -505,6 +505,22 @@ def raise_unlookable() -> None:
     error: Any = UnlookableError()
     error.me = error
     error.lock = threading.Lock()
+    raise error
+
+
+class Endless(list[Any]):
+    """Does not travel, and has no end for those who iterate it."""
+
+    def __iter__(self) -> Any:
+        return iter(int, 1)
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError("it stays")
+
+
+def raise_endless() -> None:
+    error: Any = ValueError()
+    error.me, error.endless = error, Endless()
     raise error
 
 

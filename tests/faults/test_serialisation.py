@@ -394,6 +394,8 @@ def test_L12_exception_that_cannot_travel_and_does_not_let_itself_be_looked_at(
     error = executor.submit(jobs.raise_unlookable).exception(20)
     assert isinstance(error, RemoteError)
     assert "cannot pickle '_thread.lock' object" in str(error)
+    error = executor.submit(jobs.raise_endless).exception(20)
+    assert "(the exception.endless cannot be sent" in str(error)
     assert executor.submit(os.getpid).result(20) == pid
 
 
