@@ -8,15 +8,10 @@ from __future__ import annotations
 from _queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import (
-    LocalExecutor,
-    Place,
-    Room,
-    Setup,
-    arguments_of,
-    checked_workers,
-)
+from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import CurrentTask, presentable

@@ -18,7 +18,7 @@ from unifexec._backends.lanes import Lane
 from unifexec._backends.process import ProcessRoom
 from unifexec._backends.thread import ThreadRoom
 from unifexec._core import batching
-from unifexec._core.dispatch import Bundle
+from unifexec._core.batches import Bundle
 
 if TYPE_CHECKING:
     import pytest

@@ -18,8 +18,8 @@ from unifexec import (
     SerialExecutor,
     SerializationError,
     WorkerLostError,
+    _messages,
     _segments,
-    _worker,
     create_executor,
 )
 from unifexec._backends.child import Child
@@ -130,7 +130,7 @@ def test_one_copy_per_worker(processes: ProcessExecutor, monkeypatch: pytest.Mon
         seen = set(processes.map(jobs.identity_of, [shared] * 20))
         seen.add(processes.submit(lambda: jobs.identity_of(shared)).result(30))
     assert len(seen) == 1
-    assert kinds.count(_worker.SHARED) == 1
+    assert kinds.count(_messages.SHARED) == 1
 
 
 def test_large_buffers_are_read_only_in_workers(processes: ProcessExecutor) -> None:

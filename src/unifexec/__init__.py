@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from unifexec._backends.process import ProcessExecutor as ProcessExecutor
     from unifexec._backends.serial import SerialExecutor as SerialExecutor
     from unifexec._backends.thread import ThreadExecutor as ThreadExecutor
-    from unifexec._core.maps import Results as Results
     from unifexec._core.outcome import Failure as Failure
     from unifexec._core.outcome import Success as Success
+    from unifexec._core.results import Results as Results
     from unifexec._core.task import Task as Task
     from unifexec._running import current_task as current_task
     from unifexec.abc import Executor as Executor
@@ -49,7 +49,7 @@ _HOMES = {
     "Outcome": "abc",
     "ProcessExecutor": "_backends.process",
     "RemoteError": "errors",
-    "Results": "_core.maps",
+    "Results": "_core.results",
     "SerialExecutor": "_backends.serial",
     "SerializationError": "errors",
     "Success": "_core.outcome",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         def at(self, offset: int) -> tuple[Any, int]: ...
 
     class Place(Protocol):
-        """The right to run that a task holds; one of ``max_workers``. Made as `local.Place`."""
+        """The right to run that a task holds; one of ``max_workers``. Made as `room.Place`."""
 
         @property
         def room(self) -> object: ...

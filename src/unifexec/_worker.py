@@ -1,9 +1,8 @@
-"""What runs in the child: read, run, answer.
+"""What runs in the child: read, run, answer. How it is started and ended is in `_life`.
 
-Started by a bare interpreter that has imported nothing of the caller's. It imports the
-standard library, and of the package what its first lines name, and `_voices` with `logging` at
-set-up; cloudpickle, the event loops and the rest only when a task needs them. The protocol, step
-by step, is in `docs/process-room.md`.
+It imports the standard library, and of the package what its first lines name, and `_voices`
+with `logging` at set-up; cloudpickle, the event loops and the rest only when a task needs them.
+The protocol, step by step, is in `docs/process-room.md`, its words are in `_messages`.
 
 Two threads. The *control thread* reads the pipe, always: so a parent that writes never waits
 for a task. The *main thread* runs the tasks, since signals interrupt only that one.
@@ -13,12 +12,9 @@ from __future__ import annotations
 
 import _thread
 import marshal
-import mmap
 import os
 import pickle
 import signal
-import socket
-import struct
 import sys
 import threading
 from _queue import SimpleQueue
@@ -27,13 +23,12 @@ from contextvars import Context
 from itertools import islice
 from time import perf_counter, sleep
 
-from unifexec import _definitions, _pickling, _records
+from unifexec import _definitions, _messages, _pickling, _records
 from unifexec._bunches import (
     COUNT_WORD,
     IN_BUNCH,
     ITEM_HEAD,
     NO_ROOM,
-    SCRATCH_SIZE,
     Bunch,
     LargeCall,
     NoRoomError,
@@ -48,6 +43,7 @@ from unifexec._bunches import (
     split,
 )
 from unifexec._gate import Gate, Seat
+from unifexec._outbox import Outbox
 from unifexec._records import FORMAT, is_atom, is_record
 from unifexec._running import (
     FIRST_COUNT,
@@ -63,48 +59,24 @@ from unifexec._running import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
+    import socket
     from collections.abc import Awaitable, Callable
     from types import FrameType
     from typing import Any
 
     from unifexec._segments import Cargo, Inbox, Pool
 
-# Every message: a header of fixed size, outside any pickle, and a payload. A payload that
-# cannot be read fails its own task, and nothing else.
-HEADER = struct.Struct("!BQIQ")  # kind, number (of a run, or of work), offset, size of payload
-ANSWER = struct.Struct("!Bd")  # in front of the payload of DONE: status, seconds
-ITEMS_HEAD = struct.Struct("!QI??")  # in front of ITEMS: work, first, as one list, one argument
-BLOCK_HEAD = struct.Struct("!dI?")  # in front of BLOCK: seconds each, how many are old, pickles
-FORK = struct.Struct("=q")  # asks a fork server for a new worker (0), or how one ended (its pid)
-
-# from the parent
-SETUP, WORK, DROP, ITEM, WITHDRAW, ABORT, STOP, VOICES, ITEMS, TASKS = range(10)
-DEFINE = 30
-# from the worker; BLOCK has the number of its items where others have an offset
-READY, INIT_FAILED, STARTED, DONE, RETURNED, SAID, BLOCK = range(10, 17)
-# what is large (`_segments`): from either side, from the parent, from the worker
-SEGMENT, UNMAPPED, RETIRE, SHARED, LARGE_ITEM, LARGE_DONE = range(20, 26)
-# status of an answer
-VALUE, ERROR, INTERRUPTED, UNSENDABLE = range(4)
-
 ABORT_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGINT)
 FIRST_SIGNAL_SECONDS = 0.002  # how soon a task that does not stop is told again, at first
 LONGEST_SIGNAL_SECONDS = 0.02  # and later
-INITIALIZING = 1 << 63  # the mark of a worker that runs its initializer
-LONG = 1 << 16  # bytes: a payload of this size is sent as it is, not joined with others
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
-
-
-def tasks_head(count: int) -> struct.Struct:
-    """What stands in front of TASKS: whether as one list, then the work of each task."""
-    return struct.Struct(f"!?{count}Q")
 
 
 class Worker:
     """One worker process, from inside; what the core knows of it is `dispatch.Worker`."""
 
     def __init__(self, sock: socket.socket, mark: mmap.mmap, hand: socket.socket) -> None:
-        self._sock = sock
         self._hand = hand
         self._inbox: Inbox | None = None
         self._pool: Pool | None = None
@@ -112,10 +84,7 @@ class Worker:
         self.shared: dict[int, bytes] = {}  # values that all tasks may read (`share`)
         self._file = sock.makefile("rb", buffering=1 << 16)
         self._scratch = Scratch(mark)
-        self._sending = threading.RLock()
-        self._unsent: deque[bytes | memoryview] = deque()  # written by whoever holds `_sending`
-        self._sent: deque[int] = deque([0], maxlen=1)  # bytes of the first part of `_unsent`
-        self._is_writing = False
+        self._outbox = Outbox(sock)
         self._works: dict[int, Work] = {}
         self._todo: deque[Any] = deque()  # main takes from the left, control from the right
         self._bell: SimpleQueue[None] = SimpleQueue()
@@ -136,46 +105,44 @@ class Worker:
     # -- the control thread --
 
     def control(self) -> None:
-        """Read messages for as long as the parent lives."""
+        """Read messages, until the parent is gone, or lets us go without a word."""
         try:
             while self._receive():
                 pass
         except OSError:
             pass
-        finally:  # the parent is gone, or let us go without a word; or we can hear no more
-            end_now()
 
     def _receive(self) -> bool:
-        header = self._file.read(HEADER.size)
-        if len(header) < HEADER.size:
+        header = self._file.read(_messages.HEADER.size)
+        if len(header) < _messages.HEADER.size:
             return False
-        kind, number, offset, size = HEADER.unpack(header)
+        kind, number, offset, size = _messages.HEADER.unpack(header)
         try:
             payload = self._file.read(size) if size else b""
         except MemoryError:  # nothing of it has been read
             return self._skip(kind, number, offset, size)
         if len(payload) < size:
             return False
-        if kind == ITEM:
+        if kind == _messages.ITEM:
             item = memoryview(payload)[ITEM_HEAD.size :]
             self._enqueue(number, offset, payload, item)
-        elif kind == ITEMS:
+        elif kind == _messages.ITEMS:
             self._enqueue_all(number, payload)
-        elif kind == TASKS:
+        elif kind == _messages.TASKS:
             self._enqueue_tasks(number, offset, payload)
-        elif kind == WORK:
+        elif kind == _messages.WORK:
             self._keep(number, payload)
-        elif kind == DEFINE:
+        elif kind == _messages.DEFINE:
             _definitions.tell(number, payload)
-        elif kind == DROP:
+        elif kind == _messages.DROP:
             self._works.pop(number, None)
-        elif kind == WITHDRAW:
+        elif kind == _messages.WITHDRAW:
             self._withdraw(number)
-        elif kind == ABORT:
+        elif kind == _messages.ABORT:
             self._abort(number, offset)
-        elif kind == VOICES:
+        elif kind == _messages.VOICES:
             self._listen(payload)
-        elif kind == STOP:
+        elif kind == _messages.STOP:
             self._todo.append(None)
             self._bell.put(None)
         else:
@@ -187,29 +154,29 @@ class Worker:
         try:
             self._take_large(kind, number, offset, payload)
         except (OSError, MemoryError, ImportError):
-            if kind == SEGMENT:
-                self._send(UNMAPPED, number, 0)
-            elif kind == LARGE_ITEM:
+            if kind == _messages.SEGMENT:
+                self._send(_messages.UNMAPPED, number, 0)
+            elif kind == _messages.LARGE_ITEM:
                 self._enqueue(number, offset, payload, NO_ROOM)
 
     def _skip(self, kind: int, number: int, offset: int, size: int) -> bool:
         """A payload that we have no memory for: its task fails for it, and nothing else."""
-        head = self._file.read(min(size, ITEM_HEAD.size))  # as long as that of ITEMS
+        head = self._file.read(min(size, ITEM_HEAD.size))  # as long as that of _messages.ITEMS
         left = size - len(head)
         while left:
             skipped = len(self._file.read(min(left, SKIPPED_AT_ONCE)))
             if not skipped:
                 return False
             left -= skipped
-        if kind in (ITEM, LARGE_ITEM):
+        if kind in (_messages.ITEM, _messages.LARGE_ITEM):
             self._enqueue(number, offset, head, NO_ROOM)
-        elif kind == ITEMS:
-            key, index, _, unary = ITEMS_HEAD.unpack(head)
+        elif kind == _messages.ITEMS:
+            key, index, _, unary = _messages.ITEMS_HEAD.unpack(head)
             self._add(Bunch(number, self._works[key], index, [NO_ROOM] * offset, False, unary))
-        elif kind == TASKS:
+        elif kind == _messages.TASKS:
             works = [Work("a task", False, NO_ROOM, None)] * offset
             self._add(TaskBunch(number, works, [NO_ROOM] * offset))
-        elif kind == WORK:
+        elif kind == _messages.WORK:
             self._works[number] = Work("a function", False, NO_ROOM, None)
         return True
 
@@ -229,19 +196,19 @@ class Worker:
         return self._inbox
 
     def _take_large(self, kind: int, number: int, offset: int, payload: bytes) -> None:
-        if kind == LARGE_ITEM:
+        if kind == _messages.LARGE_ITEM:
             self._enqueue(number, offset, payload, LargeCall(self.inbox, payload))
-        elif kind == SEGMENT:
+        elif kind == _messages.SEGMENT:
             self.inbox.accept(number, offset)
-        elif kind == SHARED:
+        elif kind == _messages.SHARED:
             self.shared[number] = payload
-        elif kind == RETIRE:
+        elif kind == _messages.RETIRE:
             self.inbox.retire(number)
             if self.shared.pop(number, None) is not None:
                 from unifexec.share import dropped
 
                 dropped(number)
-        elif kind == UNMAPPED and self._pool is not None:
+        elif kind == _messages.UNMAPPED and self._pool is not None:
             self._handed.discard(number)
             self._pool.unmapped(number)
 
@@ -252,13 +219,13 @@ class Worker:
         self._bell.put(None)
 
     def _enqueue_all(self, run: int, payload: bytes) -> None:
-        work, index, flat, unary = ITEMS_HEAD.unpack_from(payload)
-        data = memoryview(payload)[ITEMS_HEAD.size :]
+        work, index, flat, unary = _messages.ITEMS_HEAD.unpack_from(payload)
+        data = memoryview(payload)[_messages.ITEMS_HEAD.size :]
         items = _records.loads(data) if flat else split(data)
         self._add(Bunch(run, self._works[work], index, items, flat, unary))
 
     def _enqueue_tasks(self, run: int, count: int, payload: bytes) -> None:
-        head = tasks_head(count)
+        head = _messages.tasks_head(count)
         flat, *keys = head.unpack_from(payload)
         works = [self._works[key] for key in keys]
         data = memoryview(payload)[head.size :]
@@ -275,7 +242,7 @@ class Worker:
         if bunch is not None:
             left = len(list(bunch.todo))
             self._send_values(bunch)
-            self._send(RETURNED, run, left)
+            self._send(_messages.RETURNED, run, left)
             return
         count = 0
         while self._todo:
@@ -287,7 +254,7 @@ class Worker:
                 self._todo.append(item)
                 break
             count += 1
-        self._send(RETURNED, run, count)
+        self._send(_messages.RETURNED, run, count)
 
     def _abort(self, run: int, offset: int) -> None:
         """Stop one item, if it still runs: its coroutine, or the main thread."""
@@ -344,11 +311,11 @@ class Worker:
 
     def set_up(self) -> bool:
         """Read the first message, and run the initializer."""
-        header = self._file.read(HEADER.size)
-        kind, _, _, size = HEADER.unpack(header)
+        header = self._file.read(_messages.HEADER.size)
+        kind, _, _, size = _messages.HEADER.unpack(header)
         payload = self._file.read(size)
-        assert kind == SETUP
-        self._scratch.set_mark(INITIALIZING)
+        assert kind == _messages.SETUP
+        self._scratch.set_mark(_messages.INITIALIZING)
         try:
             place, self._index, self._backend, voices, data = loads_simple(payload)
             sys.argv[:], sys.path[:] = place
@@ -358,16 +325,18 @@ class Worker:
             if initializer is not None:
                 initializer(*initargs)
         except BaseException as error:
-            self._send(INIT_FAILED, 0, 0, _pickling.dump_error(error, "in the initializer"))
+            self._send(
+                _messages.INIT_FAILED, 0, 0, _pickling.dump_error(error, "in the initializer")
+            )
             return False
         self._scratch.set_mark(0)
-        self._send(READY, 0, 0)
+        self._send(_messages.READY, 0, 0)
         return True
 
     def _speak(self, settings: bytes) -> None:
         from unifexec._voices import speak_through
 
-        speak_through(lambda data: self._send(SAID, 0, 0, data), settings)
+        speak_through(lambda data: self._send(_messages.SAID, 0, 0, data), settings)
 
     def _listen(self, settings: bytes) -> None:
         """The parent wants to hear other things; what a running task set for itself stays."""
@@ -421,15 +390,15 @@ class Worker:
         self._scratch.set_mark(mark_of(run, offset))
         self._running = (run, offset)
         if limited:
-            self._send(STARTED, run, offset)
+            self._send(_messages.STARTED, run, offset)
         seat = self.gate.seat()
         seat.wait()
         status, seconds, data = self._outcome(index, call, seat)
         seat.leave()
         self._running = None
-        _flush()
+        flush_streams()
         if isinstance(data, bytes):
-            self._send(DONE, run, offset, ANSWER.pack(status, seconds), data)
+            self._send(_messages.DONE, run, offset, _messages.ANSWER.pack(status, seconds), data)
         else:
             self._send_large(run, offset, seconds, data)
         self._scratch.set_mark(0)
@@ -447,14 +416,14 @@ class Worker:
         self, work: Work, index: int, succeeded: bool, value: Any, seconds: float
     ) -> tuple[int, float, Any]:
         if type(value) is Interrupted:
-            return INTERRUPTED, seconds, b""
+            return _messages.INTERRUPTED, seconds, b""
         if not succeeded:
-            return ERROR, seconds, _pickling.dump_error(value, note_of(work, index))
+            return _messages.ERROR, seconds, _pickling.dump_error(value, note_of(work, index))
         try:
-            return VALUE, seconds, self._pack(value)
+            return _messages.VALUE, seconds, self._pack(value)
         except BaseException as error:  # also SystemExit: it ends no worker (L12, L13)
             text = _pickling.explain(f"the result of {work.name!r}", value, error)
-            return UNSENDABLE, seconds, text.encode("utf-8", "replace")
+            return _messages.UNSENDABLE, seconds, text.encode("utf-8", "replace")
 
     def _pack(self, value: Any) -> Any:
         """A result as bytes, unless it is large: then it is a cargo."""
@@ -482,7 +451,13 @@ class Worker:
         """Answer with a result in shared memory, or with its bytes where there is no room."""
         handed = self._hand_over(cargo)
         parts = [cargo.note()] if handed else cargo.inline()
-        self._send(LARGE_DONE, run, offset, ANSWER.pack(VALUE, seconds), *parts)
+        self._send(
+            _messages.LARGE_DONE,
+            run,
+            offset,
+            _messages.ANSWER.pack(_messages.VALUE, seconds),
+            *parts,
+        )
         if handed:
             cargo.keep_busy()
 
@@ -497,13 +472,13 @@ class Worker:
             except OSError:
                 return False
             self._handed.add(cargo.token)
-            self._send(SEGMENT, cargo.token, cargo.treatment())
+            self._send(_messages.SEGMENT, cargo.token, cargo.treatment())
         return True
 
     def _retire(self, token: int) -> None:
         if token in self._handed:
             self._handed.discard(token)
-            self._send(RETIRE, token, 0)
+            self._send(_messages.RETIRE, token, 0)
 
     def _call(
         self, index: int, call: tuple[Work, Any, bool], seat: Seat
@@ -569,7 +544,7 @@ class Worker:
                 self._flush_bunch(bunch)
         seat.leave()
         self._flush_bunch(bunch)
-        with self._sending:  # the control thread may be about to ask what it has kept
+        with self._outbox.lock:  # the control thread may be about to ask what it has kept
             bunch.words = self._bunch = None
         self._bunches.pop(bunch.run, None)
 
@@ -651,24 +626,26 @@ class Worker:
         self._scratch.set_mark(mark_of(bunch.run, offset))
         self._flush_bunch(bunch)
         if type(error) is NoRoomError:
-            status, data = VALUE, error.packed  # for the next there is room
+            status, data = _messages.VALUE, error.packed  # for the next there is room
         elif type(error) is UnsendableError:
-            status, data = UNSENDABLE, str(error).encode("utf-8", "replace")
+            status, data = _messages.UNSENDABLE, str(error).encode("utf-8", "replace")
         elif type(error) is Interrupted:
-            status, data = INTERRUPTED, b""
+            status, data = _messages.INTERRUPTED, b""
         else:
             error = presentable(error, __file__)
-            status, data = ERROR, _pickling.dump_error(error, note_of(*bunch.at(offset)))
-        _flush()
+            status, data = _messages.ERROR, _pickling.dump_error(error, note_of(*bunch.at(offset)))
+        flush_streams()
         if isinstance(data, bytes):
-            self._send(DONE, bunch.run, offset, ANSWER.pack(status, seconds), data)
+            self._send(
+                _messages.DONE, bunch.run, offset, _messages.ANSWER.pack(status, seconds), data
+            )
         else:
             self._send_large(bunch.run, offset, seconds, data)
         self._begin(bunch, offset + 1)
 
     def _begin(self, bunch: Bunch, offset: int) -> None:
         """All that is done was sent."""
-        with self._sending:
+        with self._outbox.lock:
             self._scratch.begin(bunch.run, offset)
             bunch.begin(offset)
 
@@ -683,16 +660,16 @@ class Worker:
         As they lie in the scratch, from its begin: if the control thread has sent some
         already, the parent is told how many, and leaves them out.
         """
-        with self._sending:
+        with self._outbox.lock:
             sent, kept = bunch.sent, bunch.kept
             if sent == kept:
                 return
             bunch.sent = kept
             now = perf_counter()
             each, bunch.since = (now - bunch.since) / (kept - sent), now
-            _flush()
-            head = BLOCK_HEAD.pack(each, sent, bunch.pickles)
-            self._write(BLOCK, bunch.run, kept, head, self._scratch.values())
+            flush_streams()
+            head = _messages.BLOCK_HEAD.pack(each, sent, bunch.pickles)
+            self._outbox.write(_messages.BLOCK, bunch.run, kept, head, self._scratch.values())
 
     # -- both --
 
@@ -701,45 +678,13 @@ class Worker:
         if on_main:
             self._interruptible = False  # no torn message
         try:
-            with self._sending:
-                self._write(kind, number, offset, *payload)
+            with self._outbox.lock:
+                self._outbox.write(kind, number, offset, *payload)
         finally:
             if on_main:
                 self._interruptible = interruptible
         if on_main and interruptible:
             self._stop_if_told()
-
-    def _write(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
-        """With `_sending` held: a message, whole.
-
-        A finaliser or a signal handler may have something to say in the midst of a message of
-        the same thread, to which it returns: then it leaves its own to be sent after that.
-        """
-        size = sum(map(len, payload))
-        parts = HEADER.pack(kind, number, offset, size), *payload
-        self._unsent.extend([b"".join(parts)] if size < LONG else parts)
-        while self._unsent and not self._is_writing:
-            try:
-                self._is_writing = True
-                self._write_some()
-            finally:
-                self._is_writing = False
-
-    def _write_some(self) -> None:
-        """Write of what is unsent as much as goes, and never a byte of it twice.
-
-        A signal handler of a task's may raise after any call of these lines. So one call does
-        it all: bytes go, and how many of the first part have gone is kept; or it is removed,
-        which gives None, and so 0.
-        """
-        if not self._unsent:  # such a handler had something to say, and sent it all
-            return
-        (sent,), part = self._sent, self._unsent[0]
-        if sent < len(part):
-            rest = memoryview(part)[sent:] if sent else part
-            self._sent.extend(map(sent.__add__, map(self._sock.send, (rest,))))
-        else:
-            self._sent.extend(map(bool, map(self._unsent.__delitem__, (0,))))
 
     def leave_the_pipe(self) -> None:
         """In a process that a task forked: the pipe is the worker's, and so is its answer.
@@ -753,7 +698,7 @@ class Worker:
 
 
 def _end_quietly(*message: object) -> None:
-    _flush()
+    flush_streams()
     os._exit(0)
 
 
@@ -782,7 +727,7 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-def _flush() -> None:
+def flush_streams() -> None:
     """What a task printed is out before its outcome is (L26)."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -799,93 +744,4 @@ def _buffer_lines() -> None:
         pass
 
 
-def end_now() -> None:
-    """End this process and all that it started, at once."""
-    _flush()
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
-
-
-def hold_lifeline(fd: int) -> None:
-    """Die with the parent, also while native code holds the GIL (L23).
-
-    The parent holds the other end of this pipe and never writes. When it dies, however that
-    happens, the kernel sends SIGIO, whose default action ends us, and what our tasks started
-    in our process group. (Linux; elsewhere the control thread sees the end of its pipe.)
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import fcntl
-    import select
-
-    leads = os.getpgrp() == os.getpid()
-    fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads else os.getpid())
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC)
-    if select.select([fd], [], [], 0)[0]:  # it died before we had hold of it
-        end_now()
-
-
 this_worker: Worker | None = None
-
-
-def main() -> None:
-    """The life of a worker of its own interpreter; its descriptors are in ``sys.argv``."""
-    fds = [int(text) for text in sys.argv[1:]]
-    for fd in fds:
-        os.set_inheritable(fd, False)
-    live(*fds)
-
-
-def live(sock_fd: int, mark_fd: int, lifeline: int, hand_fd: int) -> None:
-    """A worker's life."""
-    global this_worker
-    hold_lifeline(lifeline)
-    signal.signal(signal.SIGINT, lambda number, frame: None)  # Ctrl-C is the parent's affair
-    worker = this_worker = Worker(
-        socket.socket(fileno=sock_fd),
-        mmap.mmap(mark_fd, SCRATCH_SIZE),
-        socket.socket(fileno=hand_fd),
-    )
-    os.close(mark_fd)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=worker.leave_the_pipe)
-    signal.signal(ABORT_SIGNAL, worker.interrupt)
-    if worker.set_up():
-        threading.Thread(target=worker.control, name="unifexec-control", daemon=True).start()
-        worker.run()
-
-
-def serve_forks() -> None:
-    """The life of a fork server: one thread, which forks a worker or reaps one when asked.
-
-    A child that ended keeps its number until it is asked for, so that no other process can
-    get a signal that is meant for it.
-    """
-    sock_fd, lifeline = (int(text) for text in sys.argv[1:])
-    hold_lifeline(lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # also if the caller ignores it: we ask
-
-    sock = socket.socket(fileno=sock_fd)
-    while True:
-        data, fds, _, _ = socket.recv_fds(sock, FORK.size, 4)
-        if not data:
-            return
-        (pid,) = FORK.unpack(data)
-        if pid:
-            _, status = os.waitpid(pid, 0)
-            sock.sendall(FORK.pack(os.waitstatus_to_exitcode(status)))
-            continue
-        pid = os.fork()
-        if pid == 0:
-            os.setpgid(0, 0)  # here too: before it looks whether it leads a group
-            break
-        os.setpgid(pid, pid)  # before anybody can want to kill its group
-        for fd in fds:
-            os.close(fd)
-        sock.sendall(FORK.pack(pid))
-    sock.close()
-    os.close(lifeline)
-    live(*fds)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from unifexec._core.maps import Results
+    from unifexec._core.results import Results
     from unifexec._core.task import Task
 
 P = ParamSpec("P")

@@ -17,7 +17,7 @@ from unifexec import (
     SerializationError,
     TaskCancelledError,
     WorkerLostError,
-    _worker,
+    _messages,
 )
 from unifexec._backends.child import Child
 from unifexec._backends.process import KNOWN_WORKS, ProcessRoom
@@ -90,7 +90,7 @@ def test_L12_each_has_its_own_outcome(executor: ProcessExecutor, messages: list[
     assert "'return_lock_inside'" in str(told[4])
     assert len(told[7]) == 300_000
     assert isinstance(told[8], Exception)
-    assert messages.count(_worker.TASKS) >= 1
+    assert messages.count(_messages.TASKS) >= 1
     names = [task.outcome().name for task in tasks]
     assert names[:4] == ["square", "same", "raise_it", "int"]
     assert [task.result(20) for task in rest] == [x * x for x in range(40)]
@@ -110,7 +110,7 @@ def test_each_has_its_own_time(executor: ProcessExecutor, messages: list[int]) -
     assert slow.outcome().seconds >= 0.003
     seconds = sorted(task.outcome().seconds for task in quick)
     assert 0 < seconds[20] < 0.001  # the median: on a busy machine some may be slow
-    assert messages.count(_worker.TASKS) >= 1
+    assert messages.count(_messages.TASKS) >= 1
 
 
 def test_L22_a_death_costs_the_guilty_one(executor: ProcessExecutor, tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_items_of_a_class_that_travels_by_value_go_together(
         pass
 
     list(executor.map(repr, [Local() for _ in range(20)], chunksize=20))
-    assert _worker.ITEMS in messages
-    assert _worker.ITEM not in messages
+    assert _messages.ITEMS in messages
+    assert _messages.ITEM not in messages
 
 
 def test_a_builtin_function_travels_as_its_name(executor: ProcessExecutor) -> None:

@@ -544,7 +544,7 @@ def test_L21_a_submit_that_is_overtaken_by_the_close(kind: str) -> None:
 def test_L20_a_submit_as_the_last_line() -> None:
     """The carrier was started, and has not come to carry: the end of the program waits for it."""
     text = """
-from unifexec._backends.local import Room
+from unifexec._backends.room import Room
 def hold(frame, event, arg):
     if frame.f_code is Room._become_carrier.__code__: time.sleep(0.2)
 threading.settrace(hold)
@@ -863,7 +863,7 @@ print(task.result(10))
 def test_L20_ctrl_c_in_the_midst_of_the_first_submit(kind: str) -> None:
     """The task was accepted, and nobody was started for it: the program ends, and is silent."""
     text = """
-from unifexec._backends.local import Room
+from unifexec._backends.room import Room
 ring = Room.ring
 def struck(room):
     Room.ring = ring

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from unifexec import ProcessExecutor, _bunches, _worker
+from unifexec import ProcessExecutor, _bunches, _messages, _worker
 
 from . import jobs
 from .programs import run, wait_for
@@ -413,13 +413,13 @@ def test_L26_what_is_said_between_two_messages() -> None:
                 count = super().__len__()
                 if count and self.is_due:
                     self.is_due = False
-                    worker._send(_worker.SAID, 2, 0)
+                    worker._send(_messages.SAID, 2, 0)
                 return count
 
-        worker._unsent = Interrupted()
-        worker._send(_worker.SAID, 1, 0)
+        worker._outbox._unsent = Interrupted()
+        worker._send(_messages.SAID, 1, 0)
         worker._file.close()
-        numbers = [number for _, number, _, _ in _worker.HEADER.iter_unpack(ours.recv(4096))]
+        numbers = [number for _, number, _, _ in _messages.HEADER.iter_unpack(ours.recv(4096))]
     assert numbers == [1, 2]
 
 

@@ -59,7 +59,7 @@ def test_L22_only_the_guilty_task_is_lost(
     assert caught.value.exitcode == exitcode
     assert caught.value.pid is not None
     assert str(caught.value.pid) in str(caught.value)
-    assert "'die' (item 0)" in str(caught.value)
+    assert "while it ran 'die';" in str(caught.value)
     assert told in str(caught.value)
     assert [task.result(20) for task in before + after] == [0, 1, 4, 9, 16] * 2
     assert executor.submit(jobs.square, 7).result(20) == 49

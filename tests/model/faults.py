@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
-from unifexec._core import dispatch
+from unifexec._core import batches, dispatch
 
 
 class Fault(NamedTuple):
@@ -49,11 +49,11 @@ FAULTS = [
     Fault("what was lost is never run again", "L22", "item.deaths <= batch.options.rerun_lost", "item.deaths <= 0"),
     Fault("no new worker for a dead one", "L22", "        worker = self.workers.pop(number, None)\n", "        worker = self.workers.get(number)\n"),
     Fault("sent to a dead worker", "L22", "        if worker in self.idle:\n            self.idle.remove(worker)\n        return worker\n", "        return worker\n"),
-    Fault("a failed initializer leaves tasks waiting", "L22", "        for batch in batches:\n            self._fail(batch, _initializer_error(why))\n", "        pass\n"),
+    Fault("a failed initializer leaves tasks waiting", "L22", "        for batch in batches:\n            self._fail(batch, verdicts.not_set_up(why))\n", "        pass\n"),
     Fault("workers stay beyond max_tasks_per_child", "L25", "        if most is not None and worker.tasks >= most:", "        if most is not None and worker.tasks > most + 1:"),
     Fault("an outcome is told twice", "L3", "        self._actions.append((\"settle\", batch.sink, outcome.index, outcome))\n", "        self._actions.append((\"settle\", batch.sink, outcome.index, outcome))\n        self._actions.append((\"settle\", batch.sink, outcome.index, outcome)) if outcome.index % 3 == 2 else None\n"),
     Fault("an answer goes to the next item", "L3 L10", "        self._settle_item(run.batch, run.cursor, outcome)", "        self._settle_item(run.batch, min(run.cursor + run.withdrawing, len(run.batch) - 1), outcome)"),
-    Fault("cancelled tasks are told late", "L15", "        self._actions.append((\"settle\", sink, 0, Failure(_cancelled_error(name, 0), 0, name)))\n", "        pass\n"),
+    Fault("cancelled tasks are told late", "L15", "        self._actions.append((\"settle\", sink, 0, outcome))\n", "        pass\n"),
     Fault("a child gets more than its tasks", "L25", "            self.queue.appendleft(batch.part(share, len(batch)))\n            del batch.items[share:]\n", "            pass\n"),
     Fault("workers start one after the other", "L6", "self._starting < min(len(self.queue), places)", "self._starting < 1"),
     Fault("who does not leave is waited for", "L20", '                self._actions.append(("end", self.workers[number]))', "                pass"),
@@ -79,8 +79,8 @@ FAULTS = [
     Fault("the lost are not counted", "L22", "            self.lost += 1\n", "            pass\n"),
     Fault("an abort misses the item that just began", "L14 L15 L20", "run.batch.at(run.cursor)[0].aborted:\n                self._stop(run, now)\n", "run.batch.at(run.cursor)[0].aborted:\n"),
     Fault("a close waits for what just began", "L20", "                if self._aborting:\n                    self.stopping(run.number, run.cursor, now)\n", ""),
-    Fault("an aborted task runs again", "L15", "            self.queue.remove(batch)\n            self._fail(batch, _cancelled_error)\n", "            pass\n"),
-    Fault("late work starts after a cancelling close", "L20", "        return _cancelled_error if self._cancelling else None\n", "        return None\n"),
+    Fault("an aborted task runs again", "L15", "            self.queue.remove(batch)\n            self._fail(batch, verdicts.cancelled)\n", "            pass\n"),
+    Fault("late work starts after a cancelling close", "L20", "        return verdicts.cancelled if self._cancelling else None\n", "        return None\n"),
     Fault("a cut stops what shall finish", "L8 L14", "            if abort and run.batch.options.abort:", "            if run.batch.options.abort:"),
     Fault("a cut does not stop what runs", "L14", "                self._doom(run, wanted, now)", "                pass"),
     Fault("what cannot be sent has no outcome", "L12", "            self._settle_item(batch, 0, Failure(error))\n        else:", "            pass\n        else:"),
@@ -131,9 +131,11 @@ FAULTS = [
 
 
 def planted(fault: Fault) -> types.ModuleType:
-    """The decision core with one fault."""
-    source = Path(dispatch.__file__).read_text(encoding="utf-8")
-    assert source.count(fault.old) == 1, f"the fault {fault.name!r} is out of date"
-    module = types.ModuleType("faulty_dispatch")
-    exec(compile(source.replace(fault.old, fault.new), "faulty_dispatch.py", "exec"), vars(module))
+    """The decision core with one fault; its batches replace those that it imports."""
+    sources = [Path(part.__file__).read_text(encoding="utf-8") for part in (dispatch, batches)]
+    found = sum(source.count(fault.old) for source in sources)
+    assert found == 1, f"the fault {fault.name!r} is out of date"
+    module = types.ModuleType("faulty_core")
+    for source in sources:
+        exec(compile(source.replace(fault.old, fault.new), "faulty_core.py", "exec"), vars(module))
     return module

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from functools import cache
 from itertools import groupby
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from unifexec import (
     TimeLimitError,
     WorkerLostError,
 )
-from unifexec._core import dispatch as real
+from unifexec._core import batches, dispatch
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import Interrupted
@@ -43,7 +44,7 @@ OLD_NEWS = (
     "answered", "answered_each", "answered_block", "answered_tasks", "withdrawn", "started",
     "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
 )  # fmt: skip
-DEATHS = (1, 2, real.UNTOUCHED_DEATHS + 1)
+DEATHS = (1, 2, dispatch.UNTOUCHED_DEATHS + 1)
 SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
 OPTIONS = [
     Options(time_limit=limit, rerun_lost=reruns, abort=abort)
@@ -83,7 +84,7 @@ def _briefly(outcome: Any) -> Any:
 class DispatchMachine(RuleBasedStateMachine):
     """Rules that do what a room, its workers and its users may do."""
 
-    core_module: Any = real
+    core_module: Any = SimpleNamespace(**{**vars(batches), **vars(dispatch)})
 
     @initialize(
         workers=st.integers(1, 3),

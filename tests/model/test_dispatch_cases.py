@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from unifexec import InitializerError, TaskCancelledError, TimeLimitError, WorkerLostError
-from unifexec._core.dispatch import Batch, Dispatch, Limits, Run, Single
+from unifexec._core.batches import Batch, Single
+from unifexec._core.dispatch import Dispatch, Limits, Run
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
 

@@ -10,15 +10,10 @@ from time import perf_counter
 
 import anyio
 
+from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import (
-    LocalExecutor,
-    Place,
-    Room,
-    Setup,
-    arguments_of,
-    checked_workers,
-)
+from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import outcome_of
@@ -36,7 +31,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.batches import Batch
+    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.task import Task
     from unifexec._loops import Jobs
     from unifexec.abc import Traits

@@ -9,7 +9,7 @@ import tempfile
 from collections import OrderedDict, deque
 from contextlib import ExitStack
 
-from unifexec import _bunches, _worker
+from unifexec import _bunches, _messages
 from unifexec._backends.starting import lifeline_pair, socket_pair
 from unifexec._segments import Inbox
 
@@ -44,7 +44,7 @@ class Child:
         self._skipped = 0  # bytes still to come of a payload that there is no memory for
         self._output: deque[memoryview] = deque()
         self._small: list[bytes] = []  # small parts of messages, to be joined
-        self.put(_worker.SETUP, 0, 0, setup)
+        self.put(_messages.SETUP, 0, 0, setup)
         with ExitStack() as ours, ExitStack() as given:
             fds = self._open(ours, given)
             self.process = starter.start(fds)
@@ -91,8 +91,8 @@ class Child:
     def put(self, kind: int, number: int, offset: int, *payload: bytes) -> None:
         """Have a message sent by the next `flush`, together with others."""
         size = sum(map(len, payload))
-        header = _worker.HEADER.pack(kind, number, offset, size)
-        if size < _worker.LONG:
+        header = _messages.HEADER.pack(kind, number, offset, size)
+        if size < _messages.LONG:
             self._small += header, *payload
         else:
             self._join_small()
@@ -147,12 +147,12 @@ class Child:
             large, self._large = self._large, None
             kind, number, offset = self._large_head
             yield kind, number, offset, large
-        head = _worker.HEADER.size
+        head = _messages.HEADER.size
         while len(self._input) - self._taken >= head:
-            kind, number, offset, size = _worker.HEADER.unpack_from(self._input, self._taken)
+            kind, number, offset, size = _messages.HEADER.unpack_from(self._input, self._taken)
             start = self._taken + head
             if len(self._input) - start < size:
-                if size >= _worker.LONG:
+                if size >= _messages.LONG:
                     self._large_head = kind, number, offset
                     self._begin_large(size, start)
                 break

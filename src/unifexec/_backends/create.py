@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from importlib import import_module
 from weakref import WeakValueDictionary
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, overload
 
     from unifexec._backends.aio import AsyncExecutor
-    from unifexec._backends.local import LocalExecutor
+    from unifexec._backends.executor import LocalExecutor
     from unifexec._backends.process import ProcessExecutor
     from unifexec._backends.serial import SerialExecutor
     from unifexec._backends.thread import ThreadExecutor
@@ -71,7 +72,7 @@ def inherited(key: object, kind: str, max_workers: int) -> Any:
     when a task brings it. A process executor becomes threads on the one place of its worker, so
     that nested use never multiplies processes.
     """
-    from unifexec._backends.local import originals
+    from unifexec._backends.executor import originals
 
     executor = originals.get(key) or _stand_ins.get(key)
     if executor is None:
@@ -84,9 +85,8 @@ def inherited(key: object, kind: str, max_workers: int) -> Any:
 def _stand_in(kind: str, max_workers: int) -> Any:
     if kind != "process":
         return create_executor(kind, max_workers=max_workers)
-    from unifexec import _worker
-
     executor = create_executor("thread", max_workers=max_workers)
-    if _worker.this_worker is not None:
-        executor._room.gate = _worker.this_worker.gate
+    worker = getattr(sys.modules.get("unifexec._worker"), "this_worker", None)
+    if worker is not None:
+        executor._room.gate = worker.gate
     return executor

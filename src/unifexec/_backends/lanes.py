@@ -1,7 +1,7 @@
 """Lanes: daemon threads that run one piece of work at a time, and the tasks in them.
 
 Daemons, since Ctrl-C must end the program even when a plain function cannot be stopped; the
-normal end of the program waits for them through `local._close_all`.
+normal end of the program waits for them through `ending`.
 """
 
 from __future__ import annotations

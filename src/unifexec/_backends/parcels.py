@@ -6,7 +6,7 @@ The parent's half of `_segments`; the process room asks it. Arguments are taken 
 
 from __future__ import annotations
 
-from unifexec import _pickling, _worker
+from unifexec import _messages, _pickling
 from unifexec._backends.packing import cannot_travel
 from unifexec._running import REFUSAL
 from unifexec._segments import READ_ONLY, Cargo, send_descriptor
@@ -58,7 +58,7 @@ def send_item(
         send_shared(room, child, shared)
     sent = _send_segment(child, cargo, cargo.treatment())
     parts = [cargo.note()] if sent else cargo.inline()
-    child.put(_worker.LARGE_ITEM, number, offset, head, *parts)
+    child.put(_messages.LARGE_ITEM, number, offset, head, *parts)
 
 
 def send_shared(room: ProcessRoom, child: Child, cargo: Cargo) -> None:
@@ -70,7 +70,7 @@ def send_shared(room: ProcessRoom, child: Child, cargo: Cargo) -> None:
         cargo.rooms.add(room)
     sent = _send_segment(child, cargo, READ_ONLY)
     parts = [cargo.note()] if sent else cargo.inline()
-    child.put(_worker.SHARED, cargo.token, 0, *parts)
+    child.put(_messages.SHARED, cargo.token, 0, *parts)
 
 
 def _send_segment(child: Child, cargo: Cargo, treatment: int) -> bool:
@@ -83,7 +83,7 @@ def _send_segment(child: Child, cargo: Cargo, treatment: int) -> bool:
         except OSError:  # its socket is full, or too many are on their way
             return False
         child.segments.add(cargo.token)
-        child.put(_worker.SEGMENT, cargo.token, treatment)
+        child.put(_messages.SEGMENT, cargo.token, treatment)
     return True
 
 
@@ -93,5 +93,5 @@ def retire(child: Child, token: int) -> bool:
     if known:
         child.segments.discard(token)
         child.shared.discard(token)
-        child.put(_worker.RETIRE, token, 0)
+        child.put(_messages.RETIRE, token, 0)
     return known

@@ -1,7 +1,7 @@
 """`ProcessExecutor`: tasks in worker processes of their own, each on its own pipe.
 
-The worker's half, and the words of the protocol, are in `_worker.py`; the steps and what a
-death between any two of them means are in ``docs/process-room.md``.
+The worker's half is in `_worker.py`, the words of the protocol in `_messages.py`; the steps, and
+what a death between any two of them means, are in ``docs/process-room.md``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,13 @@ from itertools import count
 from time import monotonic
 from types import BuiltinFunctionType, FunctionType
 
-from unifexec import _bunches, _pickling, _records, _worker
+from unifexec import _bunches, _messages, _pickling, _records
 from unifexec._backends.anatomy import is_reference, lasting_bytes
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.child import NO_MEMORY, Child
 from unifexec._backends.cores import usable_cores
 from unifexec._backends.definitions import definitions, naming
-from unifexec._backends.local import (
-    LocalExecutor,
-    Room,
-    Setup,
-    checked_workers,
-)
+from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.packing import (
     are_atoms,
     are_small_atoms,
@@ -41,6 +36,8 @@ from unifexec._backends.packing import (
     unpack_value,
 )
 from unifexec._backends.parcels import pack_call, retire, send_item, send_shared
+from unifexec._backends.room import Room
+from unifexec._backends.setup import Setup, checked_workers
 from unifexec._backends.starting import (
     METHODS,
     search_path,
@@ -276,19 +273,19 @@ class ProcessRoom(Room):
     ) -> None:
         if data is NO_MEMORY:
             self._unheard(child, kind, number)
-        elif kind == _worker.BLOCK:
+        elif kind == _messages.BLOCK:
             self._take_block(number, offset, data)
-        elif kind == _worker.DONE:
+        elif kind == _messages.DONE:
             self._handle(self.dispatch.answered, number, [_outcome(data)])
-        elif kind == _worker.STARTED:
+        elif kind == _messages.STARTED:
             self._handle(self.dispatch.started, number, offset)
-        elif kind == _worker.RETURNED:
+        elif kind == _messages.RETURNED:
             self._handle(self.dispatch.withdrawn, number, offset)
-        elif kind == _worker.READY:
+        elif kind == _messages.READY:
             self._handle(self.dispatch.ready, child.worker.number)
-        elif kind == _worker.INIT_FAILED:
+        elif kind == _messages.INIT_FAILED:
             child.init_error = _pickling.load_error(data, RemoteError)  # told when it has left
-        elif kind == _worker.SAID:
+        elif kind == _messages.SAID:
             callbacks.run([lambda: _repeat(data)])
         else:
             self._large_message(child, kind, number, offset, data)
@@ -296,14 +293,14 @@ class ProcessRoom(Room):
     def _large_message(
         self, child: Child, kind: int, number: int, offset: int, data: bytes | memoryview
     ) -> None:
-        if kind == _worker.SEGMENT:
+        if kind == _messages.SEGMENT:
             self._accept(child, number, offset)
-        elif kind == _worker.UNMAPPED:
+        elif kind == _messages.UNMAPPED:
             child.segments.discard(number)
             child.shared.discard(number)
-        elif kind == _worker.RETIRE:
+        elif kind == _messages.RETIRE:
             child.inbox.retire(number)
-        elif kind == _worker.LARGE_DONE:
+        elif kind == _messages.LARGE_DONE:
             self._handle(self.dispatch.answered, number, [_large_outcome(child.inbox, data)])
 
     def _accept(self, child: Child, token: int, treatment: int) -> None:
@@ -311,28 +308,28 @@ class ProcessRoom(Room):
         try:
             child.inbox.accept(token, treatment)
         except (OSError, MemoryError):
-            self._send(child, _worker.UNMAPPED, token, 0)
+            self._send(child, _messages.UNMAPPED, token, 0)
 
     def _unheard(self, child: Child, kind: int, number: int) -> None:
         """A message for which there is no memory; blocks of values are never so large."""
         why = MemoryError("there is no memory in this process for what its worker sent")
-        if kind in (_worker.DONE, _worker.LARGE_DONE):
+        if kind in (_messages.DONE, _messages.LARGE_DONE):
             error = SerializationError(f"the answer cannot be read: {why}")
             error.__cause__ = why
             self._handle(self.dispatch.answered, number, [Failure(error)])
-        elif kind == _worker.INIT_FAILED:
+        elif kind == _messages.INIT_FAILED:
             child.init_error = why
         else:
             logger().error("what worker process %d said is lost: %s", child.pid, why)
 
     def _take_block(self, number: int, count: int, data: bytes | memoryview) -> None:
         """Values of so many items of a run, in order, of which we may have the first already."""
-        seconds, old, pickles = _worker.BLOCK_HEAD.unpack_from(data)
+        seconds, old, pickles = _messages.BLOCK_HEAD.unpack_from(data)
         run = self.dispatch.runs.get(number)
         if run is None:  # what it answers was settled otherwise
             return
         width = _width(run)
-        stream = memoryview(data)[_worker.BLOCK_HEAD.size :]
+        stream = memoryview(data)[_messages.BLOCK_HEAD.size :]
         values = _records.loads(_records.listed(width * count, stream))[width * old :]
         if width > 1:
             self._take_tasks(number, values[::2], values[1::2], pickles)
@@ -436,7 +433,7 @@ class ProcessRoom(Room):
         """Tell it of classes that it may be sent objects of, before the first of them."""
         if len(child.defined) < len(definitions):
             for number in set(definitions) - child.defined:
-                child.put(_worker.DEFINE, number, 0, definitions[number])
+                child.put(_messages.DEFINE, number, 0, definitions[number])
                 child.defined.add(number)
 
     def _put_bunch(self, child: Child, run: Run) -> bool:
@@ -446,8 +443,8 @@ class ProcessRoom(Room):
         if bunch is None:
             return False
         self._send_work(child, batch.work)
-        head = _worker.ITEMS_HEAD.pack(batch.work.key, batch.first, bunch[0], batch.unary)
-        child.put(_worker.ITEMS, run.number, len(batch), head, bunch[1])
+        head = _messages.ITEMS_HEAD.pack(batch.work.key, batch.first, bunch[0], batch.unary)
+        child.put(_messages.ITEMS, run.number, len(batch), head, bunch[1])
         return True
 
     def _put_tasks(self, child: Child, run: Run) -> bool:
@@ -464,8 +461,8 @@ class ProcessRoom(Room):
             return False
         for work in different:
             self._send_work(child, work)
-        head = _worker.tasks_head(len(works)).pack(bunch[0], *[work.key for work in works])
-        child.put(_worker.TASKS, run.number, len(works), head, bunch[1])
+        head = _messages.tasks_head(len(works)).pack(bunch[0], *[work.key for work in works])
+        child.put(_messages.TASKS, run.number, len(works), head, bunch[1])
         return True
 
     def _put_items(self, child: Child, run: Run, limited: bool) -> None:
@@ -479,7 +476,7 @@ class ProcessRoom(Room):
             if type(data) is Cargo:
                 send_item(self, child, run.number, offset, head, data)
             else:
-                child.put(_worker.ITEM, run.number, offset, head, data)
+                child.put(_messages.ITEM, run.number, offset, head, data)
 
     def _look_at_voices(self) -> None:
         """Tell the workers when other log records or warnings are wanted than before (L26)."""
@@ -487,7 +484,7 @@ class ProcessRoom(Room):
         before, self._voices = self._voices, levels_and_filters()
         if before != self._voices:
             for child in self._children.values():
-                self._send(child, _worker.VOICES, 0, 0, self._voices)
+                self._send(child, _messages.VOICES, 0, 0, self._voices)
 
     def _send_work(self, child: Child, work: Work) -> None:
         """Functions travel once per worker, and are dropped when others crowd them out."""
@@ -497,18 +494,18 @@ class ProcessRoom(Room):
             child.known.move_to_end(work.key)
             return
         child.known[work.key] = None
-        child.put(_worker.WORK, work.key, 0, work.frame)
+        child.put(_messages.WORK, work.key, 0, work.frame)
         if len(child.known) > KNOWN_WORKS:
             oldest, _ = child.known.popitem(last=False)
-            child.put(_worker.DROP, oldest, 0)
+            child.put(_messages.DROP, oldest, 0)
 
     def do_withdraw(self, run: Run) -> None:
         """Ask for what has not started."""
-        self._send(run.worker.carried, _worker.WITHDRAW, run.number, 0)
+        self._send(run.worker.carried, _messages.WITHDRAW, run.number, 0)
 
     def do_abort(self, run: Run) -> None:
         """Ask the running item to stop; after the grace it will be made to."""
-        self._send(run.worker.carried, _worker.ABORT, run.number, run.cursor)
+        self._send(run.worker.carried, _messages.ABORT, run.number, run.cursor)
         self.post(self.dispatch.stopping, run.number, run.cursor)
 
     def do_discard(self, run: Run) -> None:
@@ -519,7 +516,7 @@ class ProcessRoom(Room):
 
     def do_stop(self, worker: Worker) -> None:
         """Let it leave when it has done what it has."""
-        self._send(worker.carried, _worker.STOP, 0, 0)
+        self._send(worker.carried, _messages.STOP, 0, 0)
 
     def do_end(self, worker: Worker) -> None:
         """It does not leave: kill it."""
@@ -542,7 +539,7 @@ class ProcessRoom(Room):
             self._handle(self.dispatch.gone, worker.number)
         elif child.init_error is not None:
             self._handle(self.dispatch.init_failed, worker.number, child.init_error)
-        elif mark == _worker.INITIALIZING and self.setup.initializer is not None:
+        elif mark == _messages.INITIALIZING and self.setup.initializer is not None:
             error = _lost(child.pid, exitcode)("its initializer")
             self._handle(self.dispatch.init_failed, worker.number, error)
         else:
@@ -630,13 +627,13 @@ def _answer(value: Any, seconds: float) -> Any:
 
 def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:
     """An answer as an outcome; what cannot be rebuilt here fails its own task."""
-    status, seconds = _worker.ANSWER.unpack_from(data)
-    payload = memoryview(data)[_worker.ANSWER.size :]
-    if status == _worker.VALUE:
+    status, seconds = _messages.ANSWER.unpack_from(data)
+    payload = memoryview(data)[_messages.ANSWER.size :]
+    if status == _messages.VALUE:
         return unpack_value(payload, seconds)
-    if status == _worker.ERROR:
+    if status == _messages.ERROR:
         return unpack_error(bytes(payload), seconds)
-    if status == _worker.INTERRUPTED:
+    if status == _messages.INTERRUPTED:
         return Failure(Interrupted(), seconds=seconds)
     return Failure(SerializationError(bytes(payload).decode()), seconds=seconds)
 
@@ -655,8 +652,8 @@ def _rebuilt(value: Any, seconds: float = 0.0) -> Success[Any] | Failure:
 
 def _large_outcome(inbox: Inbox, data: bytes | memoryview) -> Success[Any] | Failure:
     """A result in shared memory; the worker may use its segment again when we have it."""
-    _, seconds = _worker.ANSWER.unpack_from(data)
-    note = memoryview(data)[_worker.ANSWER.size :]
+    _, seconds = _messages.ANSWER.unpack_from(data)
+    note = memoryview(data)[_messages.ANSWER.size :]
     try:
         return unpack_cargo(inbox, note, seconds)
     finally:

@@ -14,15 +14,8 @@ from contextvars import copy_context
 from time import monotonic
 
 from unifexec import _pickling
+from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.interrupts import is_ctrl_c
-from unifexec._backends.local import (
-    LocalExecutor,
-    Place,
-    Room,
-    Setup,
-    arguments_of,
-    checked_workers,
-)
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -31,6 +24,8 @@ from unifexec._backends.packing import (
     unpack_item,
     unpack_value,
 )
+from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
 from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown

@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack
 from time import sleep
 
-from unifexec import _worker
+from unifexec import _messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,10 +76,9 @@ def search_path() -> list[str]:
 def _interpreter(
     function: str, fds: list[int], environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start a bare interpreter on a function of `_worker`; nothing is forked without exec."""
-    code = (
-        f"import sys; sys.path[:] = {search_path()!r}; import unifexec._worker as w; w.{function}()"
-    )
+    """Start a bare interpreter on a function of `_life`; nothing is forked without exec."""
+    begin = f"import unifexec._life as life; life.{function}()"
+    code = f"import sys; sys.path[:] = {search_path()!r}; {begin}"
     # Private, and what `multiprocessing` itself uses: -X, -W, -O and the like are inherited.
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return subprocess.Popen(
@@ -236,16 +235,16 @@ class ForkServer:
         self._pids.clear()
 
     def _fork(self, fds: list[int]) -> Forked:
-        socket.send_fds(self._sock, [_worker.FORK.pack(0)], fds)
+        socket.send_fds(self._sock, [_messages.FORK.pack(0)], fds)
         pid = self._answer()
         self._pids.add(pid)
         return Forked(pid, self)
 
     def _answer(self) -> int:
-        data = self._sock.recv(_worker.FORK.size)
-        if len(data) < _worker.FORK.size:
+        data = self._sock.recv(_messages.FORK.size)
+        if len(data) < _messages.FORK.size:
             raise ConnectionResetError("the fork server is gone")
-        (number,) = _worker.FORK.unpack(data)
+        (number,) = _messages.FORK.unpack(data)
         return int(number)
 
     def exitcode_of(self, pid: int) -> int | None:
@@ -254,7 +253,7 @@ class ForkServer:
             return None
         self._pids.discard(pid)
         try:
-            self._sock.sendall(_worker.FORK.pack(pid))
+            self._sock.sendall(_messages.FORK.pack(pid))
             return self._answer()
         except OSError:  # its answer may still come, and would be taken for that of the next
             self.close()

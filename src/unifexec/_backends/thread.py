@@ -7,15 +7,10 @@ from functools import partial
 from time import monotonic
 
 from unifexec._backends.cores import usable_cores
+from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.lanes import Lane
-from unifexec._backends.local import (
-    LocalExecutor,
-    Place,
-    Room,
-    Setup,
-    arguments_of,
-    checked_workers,
-)
+from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.setup import Setup, checked_workers
 from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
@@ -35,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._core.batches import Batch
+    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.outcome import Success
     from unifexec._core.task import Task
     from unifexec._gate import Gate, Seat

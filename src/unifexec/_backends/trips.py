@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unifexec._backends.lanes import Lane
-    from unifexec._backends.local import Place
+    from unifexec._backends.room import Place
     from unifexec._core.dispatch import Run
 
 MOST_COUNT = 4096  # items of a plain batch before the clock is looked at, once known to be short

@@ -2,7 +2,7 @@
 
 `Dispatch` is told what happened (`submit`, `ready`, `answered`, `died`, `tick`, …) and
 answers with *actions*, tuples of a name and its arguments, that its backend performs in
-order (`_backends/local.py` lists them). It knows no thread, pipe, loop or clock: the time is
+order (`_backends/room.py` lists them). It knows no thread, pipe, loop or clock: the time is
 handed in. So it can be tested to death with fake workers and a fake clock.
 
 The road of every task::
@@ -30,45 +30,21 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-from unifexec._core import batching
+from unifexec._core import batching, verdicts
+from unifexec._core.batches import NOBODY, Bundle, Nobody, Single
 from unifexec._core.outcome import Failure, Success
-from unifexec._running import Interrupted, shown
-from unifexec.errors import (
-    ExecutorClosedError,
-    InitializerError,
-    TaskCancelledError,
-    TimeLimitError,
-    WorkerLostError,
-)
+from unifexec._running import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol, TypeAlias
+    from typing import Any, TypeAlias
 
-    from unifexec._core.options import Options
+    from unifexec._core.batches import Batch, Sink
+    from unifexec._core.verdicts import Why
+    from unifexec.errors import WorkerLostError
 
     Action: TypeAlias = tuple[Any, ...]
-
-    class Sink(Protocol):
-        """Who asked for a batch, and receives its outcomes.
-
-        A task has ``settle_value(value, seconds)`` besides, for a value; a map has
-        ``settle_block(first, values, seconds)``, for those of many items of plain batches.
-        """
-
-        def claim_batch(self, batch: Batch) -> int:
-            """How many of its items, from the first, may start now; they count as started."""
-            ...
-
-        def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
-            """Receive the one outcome of item ``index``."""
-
-    class NamedSink(Sink, Protocol):
-        """A task."""
-
-        name: str
-
 
 PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
 # Long against what a withdrawal costs, short against what a person notices. Not tuned.
@@ -79,154 +55,6 @@ UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them
 # Then it is no accident: they die of being set up, or of what they are about to read.
 
 SPAWN_PAUSE = 0.1  # seconds before another worker is started where one could not be
-
-
-class Batch:
-    """Items that travel together; ``first`` is the index of the first of them."""
-
-    # What most batches have: here, and not in each of them, for there are very many.
-    first: int = 0
-    single: bool = False  # a task of its own, that may be bundled with others
-    plain: bool = False  # nobody asks for more than the values of those that succeed
-    loose: bool = False  # may be joined with what follows it in its map
-    unary: bool = False  # an item is the one argument of a call, else what the backend made of all
-    deaths: int = 0  # how often a worker died of its first item
-    near_deaths: int = 0  # how often one died with it, and had not touched it
-    aborted: bool = False  # a task that shall not start, or stops when its turn comes
-    context: Any = None  # a copy of the caller's, where the backend runs in it
-    name: str
-
-    def __init__(
-        self,
-        sink: Sink,
-        work: Any,
-        items: list[Any],
-        options: Options,
-        name: str,
-        first: int = 0,
-        *,
-        context: Any = None,
-        plain: bool = False,
-        loose: bool = False,
-        unary: bool = False,
-    ) -> None:
-        self.sink: Sink = sink
-        self.work: Any = work  # what the backend needs to know; nothing of it is read here
-        self.items: list[Any] = items
-        self.options: Options = options
-        self.name: str = name
-        self.first = first
-        self.context = context
-        self.plain = plain
-        self.loose = loose
-        self.unary = unary
-
-    def part(self, start: int, end: int) -> Batch:
-        """Some of the items, as a batch of their own."""
-        items = self.items[start:end]
-        part = Batch(
-            self.sink, self.work, items, self.options, self.name, self.first + start,
-            context=self.context, plain=self.plain, loose=self.loose, unary=self.unary,
-        )  # fmt: skip
-        if start == 0:
-            part.deaths, part.near_deaths = self.deaths, self.near_deaths
-        return part
-
-    def parts(self) -> list[Batch]:
-        """What it is made of."""
-        return [self]
-
-    def at(self, offset: int) -> tuple[Batch, int]:
-        """Whose an item is, and its index there."""
-        return self, self.first + offset
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-class Single(Batch):
-    """One task by itself; it may be bundled with others that wait."""
-
-    single = True
-
-    def __init__(
-        self, task: NamedSink, work: Any, item: Any, options: Options, context: Any = None
-    ) -> None:
-        self.sink: NamedSink = task
-        self.work = work
-        self.item = item
-        self.options = options
-        self.context = context
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """That of the task."""
-        return self.sink.name
-
-    @property
-    def items(self) -> list[Any]:  # type: ignore[override]
-        """Its one item."""
-        return [self.item]
-
-    def part(self, start: int, end: int) -> Batch:
-        """It has only one."""
-        return self
-
-    def __len__(self) -> int:
-        return 1
-
-
-class Nobody:
-    """Stands in its batch for a task that has its outcome, and in a bundle for all of them.
-
-    The frames of an error know the batch, those of ours that called the task among them. If
-    that knew the task, and so the error, all of it would last until the garbage collector
-    comes; and who keeps an error would keep what its neighbours in a bundle returned.
-    """
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def claim_batch(self, batch: Batch) -> int:
-        """It is over."""
-        return 0
-
-    def settle_item(self, index: int, outcome: Success[Any] | Failure) -> None:
-        """It has its outcome."""
-
-
-NOBODY = Nobody("")
-
-
-class Bundle(Batch):
-    """Single tasks that waited, and travel together; each keeps its own sink and name.
-
-    So a backlog of submits costs little more for each than items of a map. It is made when
-    it is sent, and taken apart when it comes back.
-    """
-
-    single = True
-
-    def __init__(self, members: list[Single]) -> None:
-        first = members[0]
-        items = [member.item for member in members]
-        super().__init__(Nobody(first.name), first.work, items, first.options, first.name)
-        self.members = members
-
-    def part(self, start: int, end: int) -> Batch:
-        """Some of the tasks."""
-        members = self.members[start:end]
-        return members[0] if len(members) == 1 else Bundle(members)
-
-    def parts(self) -> list[Single]:  # type: ignore[override]
-        """The tasks, each for itself."""
-        return self.members
-
-    def at(self, offset: int) -> tuple[Batch, int]:
-        """The task, which has one item."""
-        return self.members[offset], self.members[offset].first
 
 
 class Run:
@@ -375,13 +203,13 @@ class Dispatch:
         for batch in batches:
             self._fail(batch, refusal)
 
-    def _refusal(self) -> Callable[[str, int], BaseException] | None:
+    def _refusal(self) -> Why | None:
         """What becomes of a batch that cannot run any more."""
         if self.broken is not None:
-            return _initializer_error(self.broken)
+            return verdicts.not_set_up(self.broken)
         if self.ended:
-            return _closed_error
-        return _cancelled_error if self._cancelling else None
+            return verdicts.closed
+        return verdicts.cancelled if self._cancelling else None
 
     def source_opened(self, sink: Sink, now: float) -> None:
         """A map began: it may submit even while the executor is closing."""
@@ -516,7 +344,8 @@ class Dispatch:
 
     def cancelled(self, sink: Sink, name: str, now: float) -> None:
         """A pending task was cancelled: tell it now, drop its batch when its turn comes."""
-        self._actions.append(("settle", sink, 0, Failure(_cancelled_error(name, 0), 0, name)))
+        outcome = Failure(verdicts.cancelled_error(repr(name)), 0, name)
+        self._actions.append(("settle", sink, 0, outcome))
 
     def cut(self, sink: Sink, abort: bool, now: float) -> None:
         """``sink`` wants less than it asked for: the rest must not start (``abort``: must stop)."""
@@ -539,13 +368,13 @@ class Dispatch:
         if batch.sink.claim_batch(batch):
             self._settle_item(batch, 0, Failure(error))
         else:
-            self._fail(batch, _cancelled_error)
+            self._fail(batch, verdicts.cancelled)
 
     def abort(self, sink: Sink, now: float) -> None:
         """A task that was started shall stop; it may be waiting to be started again."""
         for batch in [batch for batch in self.queue if batch.sink is sink]:
             self.queue.remove(batch)
-            self._fail(batch, _cancelled_error)
+            self._fail(batch, verdicts.cancelled)
         for run in list(self.runs.values()):
             for offset, batch in enumerate(run.batch.parts()[: run.end]):
                 if batch.sink is sink:
@@ -607,8 +436,8 @@ class Dispatch:
         run = self.runs.get(number)
         if run is not None:
             left = range(run.cursor, run.end)
-            why = _initializer_error(error)
-            errors = [why(*_name_and_index(run, offset)) for offset in left]
+            why = verdicts.not_set_up(error)
+            errors = [why(run.batch, offset) for offset in left]
             self.answered(number, [Failure(error) for error in errors], now)
 
     def died(
@@ -826,7 +655,7 @@ class Dispatch:
             if batch.sink.claim_batch(batch):
                 members.append(batch)
             else:
-                self._fail(batch, _cancelled_error)
+                self._fail(batch, verdicts.cancelled)
         return first if len(members) == 1 else Bundle(members)
 
     def _extend(self, batch: Batch, most: int) -> None:
@@ -849,7 +678,7 @@ class Dispatch:
         """Drop the items that must not start; False if none is left."""
         wanted = batch.sink.claim_batch(batch)
         if wanted < len(batch):
-            self._fail(batch.part(wanted, len(batch)), _cancelled_error)
+            self._fail(batch.part(wanted, len(batch)), verdicts.cancelled)
             del batch.items[wanted:]
         return wanted > 0
 
@@ -867,9 +696,9 @@ class Dispatch:
         """The outcome that an answer means."""
         limit = run.batch.options.time_limit
         if limit is not None and outcome.seconds > limit:
-            return Failure(_limit_error(run, limit), seconds=outcome.seconds)
+            return Failure(verdicts.over_limit(run.batch, run.cursor), seconds=outcome.seconds)
         if isinstance(outcome, Failure) and type(outcome.error) is Interrupted:
-            return Failure(_stopped_error(run), seconds=outcome.seconds)
+            return Failure(verdicts.stopped(run.batch, run.cursor), seconds=outcome.seconds)
         return outcome
 
     def _go_on(self, run: Run, now: float) -> None:
@@ -934,7 +763,7 @@ class Dispatch:
         """Back to the front: it was accepted before all that waits."""
         for part in reversed(batch.parts()):
             if self._cancelling or part.aborted:
-                self._fail(part, _cancelled_error)
+                self._fail(part, verdicts.cancelled)
             else:
                 self.queue.appendleft(part)
 
@@ -949,7 +778,7 @@ class Dispatch:
     def _over_limit(self, run: Run, now: float) -> None:
         limit = run.batch.options.time_limit
         assert limit is not None
-        self._settle(run, Failure(_limit_error(run, limit), seconds=limit))
+        self._settle(run, Failure(verdicts.over_limit(run.batch, run.cursor), seconds=limit))
         run.settled = True
         self._stop(run, now)
         self.stopping(run.number, run.cursor, now)
@@ -973,7 +802,7 @@ class Dispatch:
             return  # its time limit and an abort came to their ends at once
         most = self.limits.max_abandoned
         if most is not None and self._given_up() >= most and not self.closing:
-            self._actions.append(("warn", _too_many_abandoned(run, most)))
+            self._actions.append(("warn", verdicts.too_many_abandoned(run.batch, run.cursor, most)))
             return
         run.given_up = run.cursor
         self._actions.append(("discard", run))
@@ -1003,7 +832,7 @@ class Dispatch:
             self._requeue(item)
         else:
             self.lost += 1
-            self._settle(run, Failure(reason(_describe(run))))
+            self._settle(run, Failure(reason(verdicts.described(batch, cursor))))
 
     def _forget(self, number: int) -> Worker | None:
         worker = self.workers.pop(number, None)
@@ -1027,7 +856,7 @@ class Dispatch:
         """No worker can be set up for what waits."""
         batches, self.queue = self.queue, deque()
         for batch in batches:
-            self._fail(batch, _initializer_error(why))
+            self._fail(batch, verdicts.not_set_up(why))
 
     # -- outcomes: the only ways out (L3) --
 
@@ -1037,12 +866,11 @@ class Dispatch:
     def _settle_stopped(self, run: Run) -> None:
         """What was stopped by force has this outcome, unless it has one."""
         if not run.settled and run.cursor < run.end:
-            self._settle(run, Failure(_stopped_error(run)))
+            self._settle(run, Failure(verdicts.stopped(run.batch, run.cursor)))
 
-    def _fail(self, batch: Batch, error: Callable[[str, int], BaseException]) -> None:
+    def _fail(self, batch: Batch, error: Why) -> None:
         for offset in range(len(batch)):
-            part, index = batch.at(offset)
-            self._settle_item(batch, offset, Failure(error(part.name, index)))
+            self._settle_item(batch, offset, Failure(error(batch, offset)))
 
     def _settle_item(self, batch: Batch, offset: int, outcome: Any) -> None:
         batch, outcome.index = batch.at(offset)
@@ -1081,47 +909,3 @@ class Dispatch:
 
 def _outcome_of(answer: Any) -> Any:
     return Success(answer[0], seconds=answer[1]) if type(answer) is tuple else answer
-
-
-def _name_and_index(run: Run, offset: int) -> tuple[str, int]:
-    batch, index = run.batch.at(offset)
-    return batch.name, index
-
-
-def _describe(run: Run) -> str:
-    name, index = _name_and_index(run, run.cursor)
-    return f"{name!r} (item {index})"
-
-
-def _limit_error(run: Run, limit: float) -> TimeLimitError:
-    return TimeLimitError(f"task {_describe(run)} ran longer than its time limit of {limit} s")
-
-
-def _initializer_error(why: BaseException) -> Callable[[str, int], BaseException]:
-    words = shown(why)
-
-    def make(name: str, index: int) -> BaseException:
-        error = InitializerError(f"no worker could be set up for {name!r}: {words}")
-        error.__cause__ = why
-        return error
-
-    return make
-
-
-def _stopped_error(run: Run) -> TaskCancelledError:
-    return TaskCancelledError(f"task {_describe(run)} was stopped while it ran")
-
-
-def _cancelled_error(name: str, index: int) -> TaskCancelledError:
-    return TaskCancelledError(f"task {name!r} (item {index}) was cancelled before it started")
-
-
-def _closed_error(name: str, index: int) -> ExecutorClosedError:
-    return ExecutorClosedError(f"the executor was closed before task {name!r} could start")
-
-
-def _too_many_abandoned(run: Run, most: int) -> str:
-    return (
-        f"task {_describe(run)} does not stop, and {most} tasks were abandoned already "
-        "(max_abandoned): its worker stays occupied until it ends"
-    )

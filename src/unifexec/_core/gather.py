@@ -7,7 +7,8 @@ from itertools import count
 from threading import local
 
 from unifexec._core.outcome import Failure, Success
-from unifexec._core.task import Task, cancelled_error
+from unifexec._core.task import Task
+from unifexec._core.verdicts import cancelled_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class GatherTask(Task[R]):
     def _joined(self, outcomes: list[Any], seconds: float) -> Any:
         if self._cancelling and all(task.cancelled() for task in self._cancelling):
             self._cancel_won = True
-            return Failure(cancelled_error(self.name), name=self.name, seconds=seconds)
+            return Failure(cancelled_error(repr(self.name)), name=self.name, seconds=seconds)
         if self._errors == "return":
             return Success(tuple(outcomes), name=self.name, seconds=seconds)
         if not self._failed:

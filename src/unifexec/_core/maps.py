@@ -2,7 +2,7 @@
 
 A map is two objects. `MapRun` belongs to the executor: it pulls the inputs, submits them in
 batches, and keeps the outcomes; so ``executor.map(f, xs)`` does its work also when nobody
-keeps what it returns. `Results` is the façade its caller holds, and forgets.
+keeps what it returns. `results.Results` is the façade its caller holds, and forgets.
 
 ::
 
@@ -24,7 +24,7 @@ from time import monotonic
 
 from unifexec import _wait
 from unifexec._core import batching
-from unifexec._core.dispatch import Batch
+from unifexec._core.batches import Batch
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import logger
 from unifexec.errors import (
@@ -32,18 +32,15 @@ from unifexec.errors import (
     ExecutorClosedError,
     SerializationError,
     TaskCancelledError,
-    WaitTimeoutError,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, Generic, Protocol, Self, TypeVar
+    from typing import Any, Protocol
 
     from unifexec._core.options import Options
     from unifexec._core.task import Home
-
-    R = TypeVar("R")
 
     class MapHome(Home, Protocol):
         """What a map asks of its executor."""
@@ -59,17 +56,12 @@ if TYPE_CHECKING:
         def submit_batch(self, batch: Batch) -> None: ...
         def fail_batch(self, batch: Batch, error: BaseException) -> None: ...
         def cut_map(self, run: MapRun, abort: bool) -> None: ...
-else:
-    from unifexec._core.outcome import Generic
-
-    R = "R"
 
 
 _NOTHING: Any = object()
 _TOLD: Any = object()  # stands for the failure that was raised
 _EVERYTHING = 1 << 62
 PULL_TOGETHER = 64  # inputs taken at once from a container, where each travels alone
-PAUSE_EVERY = 64  # results that a coroutine may take before its loop has a turn
 
 
 class MapRun(_wait.Watched):
@@ -510,153 +502,3 @@ class MapRun(_wait.Watched):
 def was_cancelled(outcome: Any) -> bool:
     """Whether an outcome only says that the task was stopped."""
     return isinstance(outcome, Failure) and issubclass(type(outcome.error), TaskCancelledError)
-
-
-class Results(Generic[R]):
-    """What ``map`` returns: an iterator and an async iterator of its results.
-
-    Use it with ``for`` or ``async for``; ``with`` or ``async with`` closes it at the end.
-    Closing or dropping it *after it was started* cancels what has not started yet; dropped
-    before, the map does all its work all the same. Several threads or coroutines may share
-    one: each result goes to one of them.
-    """
-
-    __slots__ = ("__weakref__", "_deadline", "_ready", "_run", "_timeout", "_unpaused")
-
-    def __init__(self, run: MapRun, timeout: float | None) -> None:
-        self._run: MapRun | None = run
-        self._ready: deque[R] = deque()  # that of the run, from the first question on
-        self._timeout = timeout
-        self._deadline = None if timeout is None else monotonic() + timeout
-        self._unpaused = 0  # results given to coroutines without a pause
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __aiter__(self) -> Self:
-        return self
-
-    def __next__(self) -> R:
-        """Wait for the next result and return it, or raise what its item raised.
-
-        Raises `WaitTimeoutError` when the time-out of ``map`` is over (and closes), and
-        `DeadlockError` in the thread of a loop that must itself run the items.
-        """
-        try:
-            return self._ready.popleft()  # most results are there when they are asked for
-        except IndexError:
-            pass
-        try:
-            while (run := self._run) is not None:
-                self._ready = run.ready
-                self._check_time(run)
-                if run.look():
-                    try:
-                        return self._ready.popleft()
-                    except IndexError:  # another thread took it, or there is no more
-                        pass
-                    self._end(run, StopIteration)
-                    continue
-                run.home.check_alive()
-                run.home.check_blocking()
-                run.check_pulling()
-                if not _wait.block(run, run.worth_a_look, self._left()):
-                    self._time_out(run)
-            raise StopIteration
-        finally:  # what interrupts us has this frame: while it is handled the results are dropped
-            del self
-
-    async def __anext__(self) -> R:
-        """As ``next``, without blocking the event loop. Cancelling it loses no result."""
-        if self._ready and self._unpaused < PAUSE_EVERY:
-            self._unpaused += 1
-        else:
-            self._unpaused = 0
-            await _wait.checkpoint()
-        try:
-            return self._ready.popleft()
-        except IndexError:
-            pass
-        try:
-            while (run := self._run) is not None:
-                self._ready = run.ready
-                self._check_time(run)
-                if run.look():
-                    try:
-                        return self._ready.popleft()
-                    except IndexError:
-                        pass
-                    self._end(run, StopAsyncIteration)
-                    continue
-                run.home.check_alive()
-                if not await _wait.suspend(run, run.worth_a_look, self._left()):
-                    self._time_out(run)
-            raise StopAsyncIteration
-        finally:  # as above
-            del self
-
-    def _end(self, run: MapRun, end: type[Exception]) -> None:
-        """Nothing was ready: raise the failure that comes next, or the end, if it is there."""
-        failure = run.failure
-        if run.ready or (failure is None and not run.over()):
-            return
-        self._run = None
-        fault = None
-        try:
-            try:
-                run.last.pop()
-            except IndexError:  # another thread was told
-                raise end from None
-            run.told()
-            fault = run.take_fault()
-            if failure is not None and not (run.truncated and was_cancelled(failure)):
-                failure.unwrap()
-            raise end if fault is None else fault
-        finally:
-            del self, run, failure, fault  # the traceback holds this frame
-
-    def _check_time(self, run: MapRun) -> None:
-        """When the time is over nothing more begins, also where asking is what begins it."""
-        if self._left() == 0.0 and not run.takeable():
-            run.refill()  # there may be nothing more
-            if not run.takeable():
-                self._time_out(run)
-
-    def _left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - monotonic())
-
-    def _time_out(self, run: MapRun) -> None:
-        self.close()
-        raise WaitTimeoutError(
-            f"map of {run.name!r}: no further result within {self._timeout} s of the call"
-        )
-
-    def close(self) -> None:
-        """End the iteration: items that have not started never will. Never blocks."""
-        run, self._run = self._run, None
-        self._ready = deque()
-        if run is not None:
-            run.stop()
-            run.forget()
-            run.tell()  # another thread may be waiting for a result
-
-    async def aclose(self) -> None:
-        """As `close`, for ``async with`` and ``contextlib.aclosing``."""
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        run = getattr(self, "_run", None)
-        if run is not None:
-            run.home.map_dropped(run)  # only posts: a finaliser runs in the middle of anything

@@ -23,6 +23,7 @@ from concurrent.futures import Future, InvalidStateError
 from unifexec import _wait
 from unifexec._core.checks import check_seconds
 from unifexec._core.outcome import Failure, Success
+from unifexec._core.verdicts import cancelled_error
 from unifexec.errors import TaskCancelledError, WaitTimeoutError
 
 TYPE_CHECKING = False
@@ -273,7 +274,7 @@ class Task(Future["R"]):
             return outcome
         if not self._cancel_won:
             raise InvalidStateError(f"{self!r} is not done: wait for its result() first")
-        return Failure(cancelled_error(self.name), 0, self.name)
+        return Failure(cancelled_error(repr(self.name)), 0, self.name)
 
     # -- for callers --
 
@@ -448,11 +449,6 @@ class _Callback:
             self._fn(self._task)
         except Exception:
             logger().exception("a callback of %r raised", self._task)
-
-
-def cancelled_error(name: str) -> TaskCancelledError:
-    """Each cancelled task gets an exception of its own: tracebacks are not shared."""
-    return TaskCancelledError(f"task {name!r} was cancelled before it started")
 
 
 def logger() -> Any:

@@ -11,9 +11,10 @@ from collections import deque
 from functools import partial, update_wrapper
 from types import GeneratorType, MethodType
 
+from unifexec._core.batches import Single
 from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
-from unifexec._core.dispatch import Single
-from unifexec._core.maps import MapRun, Results
+from unifexec._core.maps import MapRun
+from unifexec._core.results import Results
 from unifexec._core.task import Task
 from unifexec.errors import SerializationError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from unifexec.abc import Executor, OptionChanges, Stats, Traits
 
     class Room(MapHome, Protocol):
-        """What the verbs ask of a backend: of its `local.Room`."""
+        """What the verbs ask of a backend: of its `room.Room`."""
 
         traits: Traits
         refuses: bool  # `check_open` would raise

@@ -36,24 +36,18 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from contextvars import copy_context
-from itertools import count
 from time import monotonic
-from weakref import WeakSet, WeakValueDictionary
 
 from unifexec import _wait
+from unifexec._backends import ending
 from unifexec._backends.callbacks import callbacks
-from unifexec._backends.interrupts import in_signal_handler, is_ctrl_c
-from unifexec._core.checks import check_choice, check_count, check_seconds
+from unifexec._backends.interrupts import in_signal_handler
 from unifexec._core.dispatch import Dispatch, Limits
-from unifexec._core.options import Options
 from unifexec._core.task import logger
-from unifexec._core.verbs import Verbs
 from unifexec._running import current_task, shown
 from unifexec.errors import (
     ExecutorClosedError,
@@ -64,11 +58,13 @@ from unifexec.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
-    from typing import Any, Self
+    from typing import Any
 
-    from unifexec._core.dispatch import Batch, Run, Worker
+    from unifexec._backends.setup import Setup
+    from unifexec._core.batches import Batch
+    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.maps import MapRun
+    from unifexec._core.options import Options
     from unifexec._core.task import Task
     from unifexec.abc import Stats, Traits
 
@@ -104,73 +100,6 @@ def arguments_of(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, An
     if batch.unary:
         return (item,), NO_KWARGS
     return (item, NO_KWARGS) if type(item) is tuple else (item.args, item.kwargs)
-
-
-def is_installed(name: str) -> bool:
-    """Whether a package could be imported."""
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
-
-
-class Setup:
-    """How workers are set up, as the constructors of executors take it; checked here."""
-
-    __slots__ = ("async_backend", "finalizer", "initargs", "initializer")
-
-    def __init__(
-        self,
-        initializer: Callable[..., object] | None,
-        initargs: tuple[Any, ...],
-        finalizer: Callable[[], object] | None,
-        async_backend: str,
-        *,
-        awaits: bool = False,
-    ) -> None:
-        for name, fn in (("initializer", initializer), ("finalizer", finalizer)):
-            if fn is None:
-                continue
-            if not callable(fn):
-                raise TypeError(f"{name} must be callable or None, got {fn!r}")
-            from inspect import iscoroutinefunction  # few ask, and it is not light
-
-            if iscoroutinefunction(fn) and not (awaits and name == "initializer"):
-                raise TypeError(
-                    f"{name} must be a plain function, got {fn!r}: what an async def makes is "
-                    "awaited of an AsyncExecutor's initializer only"
-                )
-        if not isinstance(initargs, (tuple, list)):
-            raise TypeError(f"initargs must be a tuple, got {initargs!r}")
-        check_choice("async_backend", async_backend, ("asyncio", "trio"))
-        if async_backend == "trio" and not is_installed("trio"):
-            raise ModuleNotFoundError('async_backend="trio" needs trio: pip install trio')
-        self.initializer: Callable[..., object] | None = initializer
-        self.initargs: tuple[Any, ...] = tuple(initargs)
-        self.finalizer: Callable[[], object] | None = finalizer
-        self.async_backend: str = async_backend
-
-    def initialize(self) -> None:
-        """Run the initializer, in the worker."""
-        if self.initializer is not None:
-            self.initializer(*self.initargs)
-
-    def finalize(self) -> None:
-        """Run the finalizer, in the worker; what it raises is logged."""
-        if self.finalizer is not None:
-            try:
-                self.finalizer()
-            except BaseException as error:
-                if is_ctrl_c(error):
-                    raise  # Ctrl-C, where it runs in the main thread
-                logger().exception("the finalizer %r raised", self.finalizer)
-
-
-def checked_workers(max_workers: int | None, default: int) -> int:
-    """The number of workers asked for, or the default."""
-    if max_workers is None:
-        return default
-    check_count("max_workers", max_workers)
-    return max_workers
 
 
 class Place:
@@ -209,7 +138,7 @@ class Room(_wait.Watched):
         self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches)
         self.closing: bool = False  # the verbs accept nothing more
         self.closed: bool = False  # nothing is left
-        self.refuses: bool = _exiting  # for whatever reason: `check_open` would raise
+        self.refuses: bool = ending.exiting  # for whatever reason: `check_open` would raise
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
         self._maps: dict[MapRun, None] = {}  # those that may still pull
@@ -245,7 +174,7 @@ class Room(_wait.Watched):
 
     def start_carrier(self) -> None:
         """Start one, if there is none, and is to be."""
-        if not (self._carrying or self._coming or _exiting) and self.needs_carrier():
+        if not (self._carrying or self._coming or ending.exiting) and self.needs_carrier():
             carrier = threading.Thread(target=self._become_carrier, name=self.name, daemon=True)
             carrier.start()
             self._coming = True
@@ -429,7 +358,7 @@ class Room(_wait.Watched):
         self.check_alive()
         if self.closing:
             raise ExecutorClosedError("the executor was shut down: it accepts no more tasks")
-        if _exiting:
+        if ending.exiting:
             raise ExecutorClosedError("the interpreter is shutting down: no more tasks")
         broken = self.dispatch.broken
         if broken is not None:
@@ -498,7 +427,7 @@ class Room(_wait.Watched):
         """
         if not self.closed:
             self.post(self._drop_map, run)
-        elif _exiting is False:
+        elif ending.exiting is False:
             run.forget()
 
     def _drop_map(self, run: MapRun, now: float) -> None:
@@ -547,7 +476,7 @@ class Room(_wait.Watched):
                 run.stop()
             elif not pull:
                 run.truncate()
-        if _exiting and not self.lives():
+        if ending.exiting and not self.lives():
             self._close_here()
         else:
             self.post(self.dispatch.close, cancel, abort)
@@ -631,157 +560,3 @@ class Room(_wait.Watched):
         if self._decider == threading.get_ident():
             return False  # a finaliser, in the midst of a decision
         return not callbacks.is_me() and not in_signal_handler()
-
-
-class LocalExecutor(Verbs):
-    """What the four executors have in common: a room of their own, and its end."""
-
-    _room: Room
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        _remember(room)
-        self._options = Options()
-        self._key = (os.getpid(), next(_numbers))  # what it is known by in another process
-        originals[self._key] = self
-
-    def shutdown(
-        self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None
-    ) -> None:
-        """Accept no more tasks, and wait until all accepted ones are done; see `Executor`."""
-        if timeout is not None:
-            check_seconds("timeout", timeout)
-        self._room.check_alive()
-        may_wait = wait and self._room.may_wait()
-        if may_wait:
-            self._room.check_blocking()
-        pull = wait and not self._room.is_pulling()
-        self._room.request_close(cancel=cancel_futures, pull=pull)
-        if may_wait:
-            self._room.wait_closed(timeout)
-
-    async def aclose(self) -> None:
-        """``shutdown()`` for asyncio and trio: waits without blocking the event loop."""
-        self._room.check_alive()
-        self._room.request_close()
-        if self._room.may_wait():
-            await self._room.suspend_closed()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
-        if self._room.inherited():
-            return
-        if error is not None:
-            self._room.request_close(cancel=True, abort=True)
-        self.shutdown(wait=True)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> None:
-        if self._room.inherited():
-            return
-        if error is not None:
-            self._room.request_close(cancel=True, abort=True)
-        from anyio import CancelScope
-
-        with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
-            await self.aclose()
-
-    def __del__(self) -> None:
-        room = getattr(self, "_room", None)
-        if room is not None and not room.closing and not self._room.inherited():
-            room.request_close()  # accepted tasks complete; the exit of the program waits
-
-    def __repr__(self) -> str:
-        state = "closed" if self._room.closing else "open"
-        return f"<{type(self).__name__} max_workers={self._room.max_workers} {state}>"
-
-
-_numbers = count()
-originals: WeakValueDictionary[object, LocalExecutor] = WeakValueDictionary()
-
-
-def _after_fork() -> None:
-    """In a forked child: nothing of the parent's threads and workers is ours."""
-    originals.clear()
-    for room in _all_rooms():
-        room.forget_in_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-# -- the end of the program (L20) --
-
-_rooms: WeakSet[Room] = WeakSet()
-_exiting = False  # the program ends, and what was accepted is done: no carrier begins any more
-
-
-def _remember(room: Room) -> None:
-    global _exiting
-    if not _rooms and not hasattr(_remember, "registered"):
-        # Private, and what `concurrent.futures.thread` itself uses: it runs before the
-        # interpreter gives up daemon threads, and `atexit` runs after. A test would notice
-        # its disappearance.
-        try:
-            threading._register_atexit(_close_all)  # type: ignore[attr-defined]
-        except RuntimeError:  # the program is over: this can only be closed
-            _exiting = True
-        _remember.registered = True  # type: ignore[attr-defined]
-    _rooms.add(room)
-    if _exiting:  # first added, then looked: who says so, says so first and looks for rooms then
-        room.refuses = True
-
-
-def _all_rooms() -> list[Room]:
-    """All of this moment; other threads may be making some."""
-    while True:
-        try:
-            return list(_rooms)
-        except RuntimeError:  # it changed meanwhile
-            continue
-
-
-def _close_all() -> None:
-    """Complete what was accepted; after Ctrl-C, stop it instead."""
-    global _exiting
-    ended_by = getattr(sys, "last_type", None)
-    interrupted = ended_by is not None and issubclass(ended_by, KeyboardInterrupt)
-    left: set[Room] = set()  # they did not close in time
-    while rooms := {room for room in _all_rooms() if room.lives() and not room.inherited()} - left:
-        try:  # what is completed may make executors, and use them
-            _finish(rooms, interrupted)
-        except KeyboardInterrupt:
-            interrupted = True
-            _finish(rooms, interrupted)
-        left |= rooms
-    _exiting = True
-    for room in _all_rooms():
-        room.refuses = True
-    callbacks.flush()
-
-
-def _finish(rooms: set[Room], interrupted: bool) -> None:
-    for room in rooms:
-        room.request_close(cancel=interrupted, abort=interrupted)
-    for room in rooms:
-        try:
-            room.wait_closed(timeout=1.5 if interrupted else None)
-        except WaitTimeoutError:
-            logger().warning("unifexec: a room did not close in time at the end of the program")
