@@ -905,3 +905,87 @@ while time.monotonic() < until: count += interrupted()
 print(count > 50)
 """
     assert run(text, kind) == (0, "True\n", "")
+
+
+HANDLERS = {
+    "plain": "def handler(number, frame): strike()",
+    "decorated": """
+def logged(fn):
+    @functools.wraps(fn)
+    def wrapper(*args): return fn(*args)
+    return wrapper
+@logged
+def handler(number, frame): strike()
+""",
+    "partial": "handler = functools.partial(lambda fn, number, frame: fn(), lambda: strike())",
+    "object": """
+class Handler:
+    def __call__(self, number, frame): strike()
+handler = Handler()
+""",
+}
+
+
+@pytest.mark.parametrize("how", HANDLERS)
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_L20_a_handler_that_ends_the_program_is_no_failure_of_a_task(how: str, error: str) -> None:
+    """Where the task runs in the caller's thread: the program ends by it, as it does elsewhere."""
+    program = f"""
+import functools
+def strike(): raise {error}(7)
+{HANDLERS[how]}
+signal.signal(signal.SIGTERM, handler)
+def task(x): signal.raise_signal(signal.SIGTERM)
+def own(x): raise {error}(x)
+with SerialExecutor() as ex:
+    try: list(ex.map(task, range(3), errors="return"))
+    except BaseException as error: print(type(error).__name__)
+with SerialExecutor() as ex: print(*map(type, ex.map(own, [1], errors="return")))
+"""
+    code, output, _ = run(program)
+    assert (code, output.split("\n")[0]) == (0, error)
+    assert "Failure" in output.split("\n")[1]
+
+
+def test_L20_a_close_waits_in_a_function_that_is_a_handler_too() -> None:
+    """Whether it was called as one is what counts; and functions of one decorator are alike."""
+    program = """
+import functools
+def logged(fn):
+    @functools.wraps(fn)
+    def wrapper(*args): return fn(*args)
+    return wrapper
+@logged
+def handler(number, frame): raise SystemExit(1)
+def stop(number=None, frame=None): ex.shutdown()
+signal.signal(signal.SIGTERM, handler)
+signal.signal(signal.SIGUSR2, stop)
+@logged
+def work():
+    with ThreadExecutor(2) as ex: task = ex.submit(time.sleep, 0.2)
+    print(task.done())
+work()
+ex = ThreadExecutor(2)
+task = ex.submit(time.sleep, 0.2)
+stop()
+print(task.done())
+"""
+    assert run(program) == (0, "True\nTrue\n", "")
+
+
+@pytest.mark.parametrize("kind", ["thread", "async"])
+def test_L20_ctrl_c_that_leaves_the_import_system_locked(kind: str) -> None:
+    """As when it strikes a main thread that is to import what another imports: we can close."""
+    program = """
+import _imp
+async def nap(): pass
+try:
+    with create_executor(sys.argv[1]) as ex:
+        _imp.acquire_lock()  # which CPython leaves so, for lack of a `try`
+        tasks = [ex.submit(nap) for _ in range(3)]
+        if sys.argv[2] == "interrupted": raise KeyboardInterrupt
+except KeyboardInterrupt: pass
+print(_imp.lock_held(), all(task.done() for task in tasks))
+"""
+    for how in ("closed", "interrupted"):
+        assert run(program, kind, how, within=10) == (0, "False True\n", "")

@@ -6,8 +6,9 @@ import os
 from itertools import count
 from weakref import WeakValueDictionary
 
+from unifexec import _wait
 from unifexec._backends import ending
-from unifexec._core.checks import check_seconds
+from unifexec._core.checks import check_timeout
 from unifexec._core.options import Options
 from unifexec._core.verbs import Verbs
 
@@ -36,7 +37,7 @@ class LocalExecutor(Verbs):
     ) -> None:
         """Accept no more tasks, and wait until all accepted ones are done; see `Executor`."""
         if timeout is not None:
-            check_seconds("timeout", timeout)
+            timeout = check_timeout("timeout", timeout)
         self._room.check_alive()
         may_wait = wait and self._room.may_wait()
         if may_wait:
@@ -66,6 +67,7 @@ class LocalExecutor(Verbs):
         if self._room.inherited():
             return
         if error is not None:
+            _wait.mend_imports()
             self._room.request_close(cancel=True, abort=True)
         self.shutdown(wait=True)
 
@@ -82,6 +84,7 @@ class LocalExecutor(Verbs):
         if self._room.inherited():
             return
         if error is not None:
+            _wait.mend_imports()
             self._room.request_close(cancel=True, abort=True)
         from anyio import CancelScope
 

@@ -2,54 +2,88 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, TracebackType
     from typing import Any
 
+VARARGS = 0x04  # `inspect.CO_VARARGS`
 
-def is_ctrl_c(error: BaseException) -> bool:
-    """Whether an exception is that of Ctrl-C: raised between two instructions, or in native code.
 
-    A ``KeyboardInterrupt`` that a task raised itself comes from a ``raise`` statement: the
-    instruction at which its innermost frame stopped.
+def is_from_outside(error: BaseException) -> bool:
+    """Whether an exception that came out of a task ends the program: Ctrl-C, or a handler's exit.
+
+    That is a ``KeyboardInterrupt`` that no ``raise`` statement made, which is the instruction at
+    which its innermost frame stopped, or one in native code; or such a one, or a ``SystemExit``,
+    of a signal handler, which has interrupted the task.
     """
-    from dis import opname
-
     if threading.current_thread() is not threading.main_thread():
         return False
-    if not issubclass(type(error), KeyboardInterrupt):
+    if not issubclass(type(error), (KeyboardInterrupt, SystemExit)):
         return False
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None:  # in native code called by nobody's frame
+    frames = _frames_of(error.__traceback__)
+    codes = _codes_of_handlers()
+    if any(_is_handler(frame, codes) for frame, _ in frames):
         return True
-    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
-    return opname[instruction] not in ("RAISE_VARARGS", "RERAISE")
+    return issubclass(type(error), KeyboardInterrupt) and not (frames and _raises(*frames[-1]))
+
+
+def _frames_of(traceback: TracebackType | None) -> list[tuple[FrameType, int]]:
+    """The frames of a traceback, and at which instruction each of them stopped."""
+    frames = []
+    while traceback is not None:
+        frames.append((traceback.tb_frame, traceback.tb_lasti))
+        traceback = traceback.tb_next
+    return frames
+
+
+def _raises(frame: FrameType, instruction: int) -> bool:
+    """Whether it is a ``raise`` statement."""
+    from dis import opname
+
+    return opname[frame.f_code.co_code[instruction]] in ("RAISE_VARARGS", "RERAISE")
 
 
 def in_signal_handler() -> bool:
-    """Whether a Python signal handler is running on this thread.
-
-    The interpreter calls a handler with the frame it interrupted, which is then the
-    handler's caller. So: is one of the functions on our stack installed as a handler?
-    """
+    """Whether a Python signal handler is running on this thread."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
-    codes.discard(None)
+    codes = _codes_of_handlers()
     frame: FrameType | None = sys._getframe(1)
     while codes and frame is not None:
-        if frame.f_code in codes:
+        if _is_handler(frame, codes):
             return True
         frame = frame.f_back
     return False
+
+
+def _codes_of_handlers() -> set[Any]:
+    """The code of every handler that is installed."""
+    signal = sys.modules.get("signal")
+    if signal is None:  # then nobody has installed one
+        return set()
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
+    return codes - {None}
+
+
+def _is_handler(frame: FrameType, codes: set[Any]) -> bool:
+    """Whether the interpreter has called it: with the frame that it interrupted, its caller.
+
+    Its code alone does not say so: all functions of one decorator have the same, and a handler
+    may be called as any other function.
+    """
+    code = frame.f_code
+    if code not in codes or frame.f_back is None:
+        return False
+    count = code.co_argcount
+    given: list[Any] = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
+    if code.co_flags & VARARGS:
+        given += frame.f_locals.get(code.co_varnames[count + code.co_kwonlyargcount], ())
+    return any(value is frame.f_back for value in given)
 
 
 def _code_of(handler: Any) -> Any:

@@ -11,11 +11,12 @@ import threading
 import warnings
 from _queue import Empty, SimpleQueue
 from contextvars import copy_context
+from functools import partial
 from time import monotonic
 
 from unifexec import _pickling
 from unifexec._backends.executor import LocalExecutor
-from unifexec._backends.interrupts import is_ctrl_c
+from unifexec._backends.interrupts import is_from_outside
 from unifexec._backends.packing import (
     pack_arguments,
     pack_function,
@@ -252,7 +253,7 @@ class SerialRoom(Room):
             try:
                 copy_context().run(self.setup.initialize)
             except BaseException as error:
-                if is_ctrl_c(error):
+                if is_from_outside(error):
                     raise  # Ctrl-C, as in a plain call: nothing was accepted yet
                 self.post(self.dispatch.init_failed, 0, error)
                 self._initialized = True
@@ -305,7 +306,7 @@ class SerialRoom(Room):
     ) -> None:
         """Tell what came of a task, whose arguments are now as they are ``after`` it."""
         name = run.batch.name
-        pressed = not succeeded and is_ctrl_c(value)
+        pressed = not succeeded and is_from_outside(value)
         outcome: Any = outcome_of(succeeded, Interrupted() if pressed else value, seconds)
         if self._portable and not (pressed or type(value) is Interrupted):
             _warn_if_changed(name, unpack_item(item, run.batch.unary), after)
@@ -471,4 +472,4 @@ class SerialExecutor(LocalExecutor):
 
     def __reduce__(self) -> Any:
         """In another process: a serial executor of that process."""
-        return SerialExecutor, ()
+        return partial(SerialExecutor, async_backend=self._room.setup.async_backend), ()

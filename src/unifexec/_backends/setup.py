@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unifexec._backends.interrupts import is_ctrl_c
+from unifexec._backends.interrupts import is_from_outside
 from unifexec._core.checks import check_choice, check_count
 from unifexec._core.task import logger
 
@@ -66,7 +66,7 @@ class Setup:
             try:
                 self.finalizer()
             except BaseException as error:
-                if is_ctrl_c(error):
+                if is_from_outside(error):
                     raise  # Ctrl-C, where it runs in the main thread
                 logger().exception("the finalizer %r raised", self.finalizer)
 
@@ -75,5 +75,4 @@ def checked_workers(max_workers: int | None, default: int) -> int:
     """The number of workers asked for, or the default."""
     if max_workers is None:
         return default
-    check_count("max_workers", max_workers)
-    return max_workers
+    return check_count("max_workers", max_workers)
