@@ -12,10 +12,11 @@ import sys
 from _thread import get_ident
 from contextvars import Context, ContextVar
 from functools import cache
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from weakref import ref
 
+from unifexec import _scripts
 from unifexec._definitions import by_key, by_number, here, with_key
 from unifexec._running import REFUSAL, shown
 
@@ -181,6 +182,7 @@ def _cloud_pickler() -> Any:
         return _with_file, (code.co_filename, *theirs[CodeType](code))
 
     ours: dict[type, Any] = {ContextVar: reduce_context_variable}
+    ours[TextIOWrapper] = _scripts.refuse_file
     if CodeType in theirs:  # a test would notice its disappearance
         ours[CodeType] = reduce_code
 
@@ -188,13 +190,27 @@ def _cloud_pickler() -> Any:
         dispatch_table: Any = ChainMap(ours, theirs)
 
         def reducer_override(self, obj: Any) -> Any:
-            if not issubclass(type(obj), type):
+            kind = type(obj)
+            if kind is FunctionType:
+                return self._reduce_function(obj)
+            if kind is _scripts.CACHED:
+                return _scripts.reduce_cached(obj)
+            if not issubclass(kind, type):
                 return super().reducer_override(obj)
             if (known := by_key(obj)) is not None:
                 return known
             reduced = super().reducer_override(obj)
             by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED
             return with_key(obj, reduced) if by_value else reduced
+
+        def _reduce_function(self, fn: FunctionType) -> Any:
+            if fn.__module__ != "__main__":
+                return super().reducer_override(fn)
+            if _scripts.is_dispatching(fn):
+                return _scripts.reduce_dispatching(fn)
+            reduced = super().reducer_override(fn)
+            by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED
+            return _scripts.with_globals(reduced) if by_value else reduced
 
     return Pickler
 
@@ -209,6 +225,8 @@ def is_lasting(fn: Any) -> bool:
 
     Not what may hold state that a task changes: closures, bound methods, partials, objects.
     """
+    if type(fn) is _scripts.CACHED:  # its cache is there to last
+        fn = fn.__wrapped__
     if isinstance(fn, FunctionType):
         return fn.__closure__ is None
     if isinstance(fn, BuiltinFunctionType):  # of a module or a class, not of an object

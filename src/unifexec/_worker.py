@@ -20,10 +20,11 @@ import threading
 from _queue import SimpleQueue
 from collections import deque
 from contextvars import Context
+from functools import partial
 from itertools import islice
 from time import perf_counter, sleep
 
-from unifexec import _definitions, _messages, _pickling, _records
+from unifexec import _definitions, _messages, _pickling, _records, _scripts
 from unifexec._bunches import (
     COUNT_WORD,
     IN_BUNCH,
@@ -321,9 +322,7 @@ class Worker:
             sys.argv[:], sys.path[:] = place
             self._speak(voices)
             _buffer_lines()
-            initializer, initargs, self._finalizer = pickle.loads(data)
-            if initializer is not None:
-                initializer(*initargs)
+            self._finalizer = _scripts.initialize(partial(pickle.loads, data))
         except BaseException as error:
             self._send(
                 _messages.INIT_FAILED, 0, 0, _pickling.dump_error(error, "in the initializer")

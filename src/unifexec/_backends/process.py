@@ -708,7 +708,9 @@ class ProcessExecutor(LocalExecutor):
         max_workers: tasks that run at the same time, at least 1. Default: the cores this
             process may really use (its affinity and its cgroup's quota).
         initializer, initargs: called in each worker process before its first task. If it
-            raises or dies, waiting tasks and later submits fail with `InitializerError`.
+            raises or dies, waiting tasks and later submits fail with `InitializerError`. Globals
+            of ``__main__`` that it sets are seen by all tasks of that worker, and win over those
+            that a function brings along.
         finalizer: called in each worker process when it leaves.
         async_backend: ``"asyncio"`` (the default) or ``"trio"``: the loop that each worker
             keeps for the coroutines it is given.
@@ -746,11 +748,11 @@ class ProcessExecutor(LocalExecutor):
         check_choice("start_method", start_method, METHODS)
         if start_method == "forkserver" and not sys.platform.startswith("linux"):
             raise ValueError('start_method="forkserver" needs Linux: use "spawn" here')
-        check_seconds("grace", grace, none=False)
+        grace = check_seconds("grace", grace, none=False)
         if max_tasks_per_child is not None:
-            check_count("max_tasks_per_child", max_tasks_per_child)
+            max_tasks_per_child = check_count("max_tasks_per_child", max_tasks_per_child)
         if idle_timeout is not None:
-            check_seconds("idle_timeout", idle_timeout)
+            idle_timeout = check_seconds("idle_timeout", idle_timeout)
         limits = Limits(
             workers,
             grace=grace,
@@ -764,4 +766,4 @@ class ProcessExecutor(LocalExecutor):
         """In a worker: an executor of that process, on its one place (L18)."""
         from unifexec._backends.create import inherited
 
-        return inherited, (self._key, "process", 1)
+        return inherited, (self._key, "process", 1, self._room.setup.async_backend)
