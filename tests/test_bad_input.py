@@ -6,6 +6,8 @@ import asyncio
 import pickle
 import re
 import threading
+import time
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,9 +107,9 @@ def test_sizes(ex: Any, name: str, value: Any, error: type[Exception]) -> None:
         ex.map(double, [1], **{name: value})
 
 
-@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_time_outs(ex: Any, value: float) -> None:
-    """Finite and not negative; None is how to say for ever."""
+    """Finite; None is how to say for ever."""
     task = ex.submit(double, 1)
     for call in (
         lambda: ex.map(double, [1], timeout=value),
@@ -121,6 +123,53 @@ def test_time_outs(ex: Any, value: float) -> None:
     with pytest.raises(TypeError, match="'soon'"):
         ex.map(double, [1], timeout="soon")
     assert task.result(20) == 2
+
+
+def test_a_time_out_that_is_over_already(ex: Any) -> None:
+    """Is none at all, as in the standard library: what is there is returned."""
+    done, waits = ex.submit(double, 1), ex.submit(time.sleep, 0.2)
+    assert done.result(20) == 2
+    assert (done.result(-1), done.exception(-0.1)) == (2, None)
+    if not waits.done():  # it is, where it runs at the call
+        with pytest.raises(TimeoutError):
+            waits.result(-1)
+    with pytest.raises(TimeoutError):
+        list(ex.map(time.sleep, [0.2], timeout=-1))
+    with pytest.raises(ValueError, match=r"time_limit must be finite and greater than 0.*-1"):
+        ex.with_options(time_limit=-1)
+
+
+def test_numbers_of_other_types() -> None:
+    """Such as numpy has: what counts as a whole number, or can be made a float."""
+
+    class Whole(Fraction):
+        def __index__(self) -> int:
+            return int(self)
+
+    with ThreadExecutor(Whole(2)) as ex:  # type: ignore[arg-type]
+        numbers = ex.map(double, range(5), chunksize=Whole(2), timeout=Fraction(20))  # type: ignore[arg-type]
+        assert list(numbers) == [0, 2, 4, 6, 8]
+    assert repr(ex) == "<ThreadExecutor max_workers=2 closed>"
+
+
+def test_results_cannot_travel(ex: Any) -> None:
+    """Their values can; and they say what they are."""
+    results = ex.map(double, [1])
+    assert repr(results) == "<Results of the map of 'double'>"
+    with pytest.raises(TypeError, match=re.escape("pass list(results)")):
+        pickle.dumps(results)
+    assert (list(results), repr(results)) == ([2], "<Results, over>")
+
+
+@pytest.mark.parametrize(
+    ("option", "cure"),
+    [("processes", "max_workers="), ("mp_context", "start_method="), ("name", r"with_options\(\)")],
+)
+@pytest.mark.parametrize("kind", ["serial", "thread", "process", "async"])
+def test_options_of_other_libraries(kind: str, option: str, cure: str) -> None:
+    """The known ones are listed, and what is meant is said."""
+    with pytest.raises(TypeError, match=rf"{kind!r} has no option {option!r}; use {cure}.*: its "):
+        create_executor(kind, **{option: 2})
 
 
 def test_errors_word(ex: Any) -> None:

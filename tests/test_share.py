@@ -297,3 +297,34 @@ def test_many_threads_pack_it_once(processes: ProcessExecutor) -> None:
             thread.join()
         assert len(set(found)) == 1
         assert held_by_workers(processes) == 1
+
+
+class Own:
+    """A value that has a handle of its own."""
+
+    def __init__(self) -> None:
+        self.shared = share(self)
+
+
+def test_L12_a_value_that_holds_its_own_handle(processes: ProcessExecutor) -> None:
+    """It has no end: the task fails, and says why."""
+    handle = Own().shared
+    with pytest.raises(SerializationError, match="hold its own handle"):
+        processes.submit(jobs.identity_of, handle).result(20)
+
+
+class Closing:
+    """A value that has its handle closed while it is taken."""
+
+    handle: Shared[Any]
+
+    def __reduce__(self) -> Any:
+        type(self).handle.close()
+        return list, ()
+
+
+def test_a_handle_that_is_closed_while_its_value_is_taken(processes: ProcessExecutor) -> None:
+    """It keeps nothing."""
+    handle = Closing.handle = share(Closing())
+    processes.submit(jobs.identity_of, handle).exception(20)
+    assert handle._cargo is None

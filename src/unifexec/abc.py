@@ -563,8 +563,8 @@ class Executor(Protocol):
 
         Raises:
             TypeError: no iterable, an async iterable, or ``fn`` not callable.
-            ValueError: ``chunksize`` or ``buffersize`` below 1, a time-out that is negative,
-                NaN or infinite, or an unknown ``errors``.
+            ValueError: ``chunksize`` or ``buffersize`` below 1, a time-out that is NaN or
+                infinite (a negative one is over at once), or an unknown ``errors``.
             ExecutorClosedError: after ``shutdown``.
         """
         return _declared()

@@ -60,7 +60,9 @@ def share(value: T) -> Shared[T]:
 class Shared(Generic[T]):
     """A handle of a shared value; made by `share`."""
 
-    __slots__ = ("__weakref__", "_cargo", "_home", "_lock", "_open", "_source", "_value")
+    __slots__ = (
+        "__weakref__", "_cargo", "_home", "_lock", "_open", "_packing", "_source", "_value",
+    )  # fmt: skip
 
     def __init__(self, value: T) -> None:
         self._value: Any = value
@@ -69,6 +71,7 @@ class Shared(Generic[T]):
         self._home: int | None = None  # in a worker: its number where it came from
         self._source: tuple[Inbox, bytes | memoryview] | None = None  # in a worker, until read
         self._lock = threading.RLock()  # held while the value is packed or unpacked
+        self._packing = False
 
     @property
     def value(self) -> T:
@@ -121,10 +124,19 @@ class Shared(Generic[T]):
         """The value as bytes: taken once, at the first call."""
         with self._lock:
             value = self.value
-            if self._cargo is None:
-                self._cargo = _packed(value)
-                _handles[self._cargo.token] = self
-            return self._cargo
+            if self._cargo is not None:
+                return self._cargo
+            if self._packing:  # by this thread, which holds the lock
+                raise TypeError("a shared value cannot hold its own handle")
+            self._packing = True
+            try:
+                cargo = _packed(value)
+            finally:
+                self._packing = False
+            if self._open:  # else it was closed meanwhile, and keeps nothing
+                self._cargo = cargo
+                _handles[cargo.token] = self
+            return cargo
 
     def _unpack(self) -> None:
         """In a worker, at the first use."""

@@ -6,14 +6,18 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import sniffio
 
 from unifexec import Executor, ProcessExecutor, WaitTimeoutError, create_executor
 from unifexec.testing.tasks import touch, wait_for_file
 
 from .jobs import square, swallow_everything
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 kept: list[Any] = []  # what a task leaves in its worker
 
@@ -154,3 +158,14 @@ async def lose_patience_async(executor: Executor, folder: str) -> str:
         group.cancel_scope.cancel()
     threading.Timer(0.1, touch, [folder, "go"]).start()
     return await executor.submit(task.name.upper) + await task
+
+
+async def library() -> str:
+    """Which event loop runs this."""
+    await anyio.sleep(0)
+    return sniffio.current_async_library()
+
+
+def use_for(executor: Executor, fn: Callable[[], Any]) -> Any:
+    """Run something on an executor that was captured."""
+    return executor.submit(fn).result()

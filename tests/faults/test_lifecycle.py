@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -515,3 +516,29 @@ def test_what_cannot_be_begun_is_not_accepted(kind: str, monkeypatch: pytest.Mon
     executor.shutdown()
     assert ran == []
     assert executor.stats().done == 1
+
+
+def test_L27_a_logger_that_raises_ends_no_callbacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error of the one, and that of the other, are on standard error; the next one runs."""
+
+    class Raises(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise ZeroDivisionError("in the filter")
+
+    def fail(task: object) -> None:
+        raise SystemExit("in the callback")
+
+    filtering, called = Raises(), []
+    logging.getLogger("unifexec").addFilter(filtering)
+    try:
+        with ThreadExecutor(1) as executor:
+            executor.submit(time.sleep, 0.05).add_done_callback(fail)
+            executor.submit(time.sleep, 0.1).add_done_callback(called.append)
+    finally:
+        logging.getLogger("unifexec").removeFilter(filtering)
+    assert len(called) == 1
+    errors = capsys.readouterr().err
+    assert "in the filter" in errors
+    assert "in the callback" in errors

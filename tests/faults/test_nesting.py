@@ -124,6 +124,16 @@ def test_L18_a_captured_executor_stays_in_the_worker(pool: Any) -> None:
         assert executor.submit(map_pids, captured).result(PATIENCE) == {worker}
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_L18_a_captured_executor_keeps_its_event_loop(kind: str) -> None:
+    """What stands for it in a worker process awaits on the same library."""
+    pytest.importorskip("trio")
+    with create_executor(kind, max_workers=1, async_backend="trio") as inner:
+        assert inner.submit(nested.library).result(PATIENCE) == "trio"
+        with ProcessExecutor(1) as outer:
+            assert outer.submit(nested.use_for, inner, nested.library).result(PATIENCE) == "trio"
+
+
 @pools
 def test_L18_a_captured_executor_that_comes_home(pool: Any) -> None:
     """It is the one that was sent, not one more."""

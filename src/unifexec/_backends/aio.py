@@ -427,10 +427,10 @@ class AsyncExecutor(LocalExecutor):
         max_abandoned: int | None = None,
     ) -> None:
         workers = checked_workers(max_workers, DEFAULT_WORKERS)
-        check_seconds("grace", grace, none=False)
+        grace = check_seconds("grace", grace, none=False)
         if max_abandoned is None:
             max_abandoned = 4 * workers
-        check_count("max_abandoned", max_abandoned, least=0)
+        max_abandoned = check_count("max_abandoned", max_abandoned, least=0)
         limits = Limits(workers, grace=grace, max_abandoned=max_abandoned)
         setup = Setup(initializer, initargs, finalizer, async_backend, awaits=True)
         super().__init__(AsyncRoom(limits, setup))
@@ -473,4 +473,9 @@ class AsyncExecutor(LocalExecutor):
         """In another process: an async executor of that process (L18)."""
         from unifexec._backends.create import inherited
 
-        return inherited, (self._key, "async", self._room.max_workers)
+        return inherited, (
+            self._key,
+            "async",
+            self._room.max_workers,
+            self._room.setup.async_backend,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from _queue import Empty, SimpleQueue
 
@@ -60,7 +61,7 @@ class Callbacks:
                 try:
                     call()
                 except BaseException:  # SystemExit, say: those behind it are to be run
-                    logger().exception("unifexec: a callback raised")
+                    _tell_fault()
                 del call  # while we wait for more, it would keep its task alive
 
     def flush(self, timeout: float | None = None) -> None:
@@ -114,6 +115,14 @@ class Mark(_wait.Watched):
     def is_reached(self) -> bool:
         """Whether they are."""
         return self._reached
+
+
+def _tell_fault() -> None:
+    """Log what a callback raised; where logging itself raises, nothing more can be done."""
+    try:
+        logger().exception("unifexec: a callback raised")
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
 
 
 callbacks = Callbacks()

@@ -58,14 +58,33 @@ def create_executor(kind: str, **options: Any) -> Any:
         known = ", ".join(map(repr, KINDS))
         raise ValueError(f"unknown kind of executor {kind!r}: the known ones are {known}")
     module, name = KINDS[kind]
-    return getattr(import_module(f"unifexec._backends.{module}"), name)(**options)
+    made = getattr(import_module(f"unifexec._backends.{module}"), name)
+    for option in options:
+        if option not in made.__init__.__annotations__:
+            raise TypeError(_unknown(kind, option, made))
+    return made(**options)
+
+
+_CURES = {
+    **dict.fromkeys(("processes", "n_jobs", "workers", "max_threads"), "max_workers="),
+    "mp_context": "start_method=",
+    "backend": "async_backend=, or another kind",
+    **dict.fromkeys(("time_limit", "name", "abort", "context", "rerun_lost"), "with_options()"),
+}  # fmt: skip
+
+
+def _unknown(kind: str, option: str, made: Any) -> str:
+    """Says what options there are, and which of them is meant."""
+    known = ", ".join(name for name in made.__init__.__annotations__ if name != "return")
+    cure = f"; use {_CURES[option]}" if option in _CURES else ""
+    return f"an executor of kind {kind!r} has no option {option!r}{cure}: its options are {known}"
 
 
 _stand_ins: WeakValueDictionary[object, Any] = WeakValueDictionary()
 _kept: deque[Any] = deque(maxlen=16)  # stand-ins that live on between tasks
 
 
-def inherited(key: object, kind: str, max_workers: int) -> Any:
+def inherited(key: object, kind: str, max_workers: int, async_backend: str) -> Any:
     """The executor that stands, in another process, for one that was captured there (L18).
 
     One per process and original, however often it travels; back home it is the original, also
@@ -76,16 +95,17 @@ def inherited(key: object, kind: str, max_workers: int) -> Any:
 
     executor = originals.get(key) or _stand_ins.get(key)
     if executor is None:
-        executor = _stand_ins.setdefault(key, _stand_in(kind, max_workers))
+        executor = _stand_ins.setdefault(key, _stand_in(kind, max_workers, async_backend))
         executor._key = key
         _kept.append(executor)
     return executor
 
 
-def _stand_in(kind: str, max_workers: int) -> Any:
+def _stand_in(kind: str, max_workers: int, async_backend: str) -> Any:
+    options: dict[str, Any] = {"max_workers": max_workers, "async_backend": async_backend}
     if kind != "process":
-        return create_executor(kind, max_workers=max_workers)
-    executor = create_executor("thread", max_workers=max_workers)
+        return create_executor(kind, **options)
+    executor = create_executor("thread", **options)
     worker = getattr(sys.modules.get("unifexec._worker"), "this_worker", None)
     if worker is not None:
         executor._room.gate = worker.gate

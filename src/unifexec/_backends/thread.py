@@ -450,12 +450,12 @@ class ThreadExecutor(LocalExecutor):
         thread_name_prefix: str = "unifexec-thread",
     ) -> None:
         workers = checked_workers(max_workers, min(32, usable_cores() + 4))
-        check_seconds("grace", grace, none=False)
+        grace = check_seconds("grace", grace, none=False)
         if not isinstance(thread_name_prefix, str):
             raise TypeError(f"thread_name_prefix must be a str, got {thread_name_prefix!r}")
         if max_abandoned is None:
             max_abandoned = 4 * workers
-        check_count("max_abandoned", max_abandoned, least=0)
+        max_abandoned = check_count("max_abandoned", max_abandoned, least=0)
         limits = Limits(workers, grace=grace, max_abandoned=max_abandoned)
         setup = Setup(initializer, initargs, finalizer, async_backend)
         super().__init__(ThreadRoom(limits, setup, thread_name_prefix))
@@ -464,4 +464,9 @@ class ThreadExecutor(LocalExecutor):
         """In another process: a thread executor of that process (L18)."""
         from unifexec._backends.create import inherited
 
-        return inherited, (self._key, "thread", self._room.max_workers)
+        return inherited, (
+            self._key,
+            "thread",
+            self._room.max_workers,
+            self._room.setup.async_backend,
+        )

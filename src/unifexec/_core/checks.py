@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from _operator import index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+INFINITY = float("inf")
 _SHAPES = {"submit": "fn, *args", "map": "fn, *iterables", "wrap": "fn"}  # of calls of the verbs
 
 
@@ -28,24 +29,36 @@ def check_callable(fn: Any, verb: str) -> None:
     raise TypeError(f"{verb}() needs a callable, got {fn!r}: {verb}({_SHAPES[verb]})")
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least ``least``; a bool is not a number."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """The whole number, of whatever type (numpy's, say); a bool is none."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int or left out, got {value!r}")
     if value < least:
         bound = "greater than 0" if least == 1 else f"at least {least}"
         raise ValueError(f"{name} must be {bound}, got {value!r}")
+    return index(value)
 
 
-def check_seconds(name: str, value: Any, *, zero: bool = True, none: bool = True) -> None:
-    """Refuse what is not a finite, non-negative number of seconds; say whether None would do."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        or_none = ", or None for no limit" if none else ""
-        raise TypeError(f"{name} must be seconds as a float{or_none}, got {value!r}")
-    if not isfinite(value) or value < 0 or (value == 0 and not zero):
+def check_seconds(name: str, value: Any, *, zero: bool = True, none: bool = True) -> float:
+    """A finite, non-negative number of seconds; say whether None would do."""
+    _check_number(name, value, none)
+    if not 0 <= value < INFINITY or (value == 0 and not zero):  # NaN is neither
         least = "at least 0" if zero else "greater than 0"
         or_none = " (None: no limit)" if none else ""
         raise ValueError(f"{name} must be finite and {least}{or_none}, got {value!r}")
+    return float(value)
+
+
+def check_timeout(name: str, value: Any) -> float:
+    """How long to wait, at most: a time that is over already is 0, as in the standard library."""
+    _check_number(name, value, True)
+    return 0.0 if value < 0 else check_seconds(name, value)
+
+
+def _check_number(name: str, value: Any, none: bool) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        or_none = ", or None for no limit" if none else ""
+        raise TypeError(f"{name} must be seconds as a float{or_none}, got {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

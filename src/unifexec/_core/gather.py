@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import count
 from threading import local
+from types import GeneratorType
 
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.task import Task
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 else:
     R = "R"
+
+
+def check_task(task: Any) -> None:
+    """Refuse what is no task, and say how to make one of it."""
+    if isinstance(task, Task):
+        return
+    if isinstance(task, (list, tuple, set, GeneratorType)):
+        cure = "unpack it, gather(*tasks)"
+    elif hasattr(task, "cr_frame"):
+        task.close()  # or the interpreter warns that it was never awaited
+        cure = "submit the function, gather(executor.submit(fn, *args), ...), not fn(*args)"
+    else:
+        cure = "gather(executor.submit(fn, *args), ...) makes tasks and joins them"
+    raise TypeError(f"gather() needs tasks, got {task!r}: {cure}")
 
 
 class _Here(local):

@@ -442,7 +442,8 @@ class MapRun(_wait.Watched):
         fault, self._fault = self._fault, None
         if fault is None and self.truncated:
             fault = ExecutorClosedError(
-                f"the executor was closed before the map of {self.name!r} had pulled all its inputs"
+                f"the executor was closed before the map of {self.name!r} had pulled all its "
+                "inputs: read its results before that, or none of them"
             )
         return fault
 

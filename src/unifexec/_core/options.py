@@ -33,8 +33,8 @@ class Options:
         abort: bool = True,
     ) -> None:
         if time_limit is not None:
-            check_seconds("time_limit", time_limit, zero=False)
-        check_count("rerun_lost", rerun_lost, least=0)
+            time_limit = check_seconds("time_limit", time_limit, zero=False)
+        rerun_lost = check_count("rerun_lost", rerun_lost, least=0)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, got {name!r}")
         if not isinstance(abort, bool):

@@ -15,7 +15,7 @@ from unifexec.errors import WaitTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Generic, Self, TypeVar
+    from typing import Generic, NoReturn, Self, TypeVar
 
     from unifexec._core.maps import MapRun
 
@@ -45,6 +45,14 @@ class Results(Generic[R]):
         self._timeout = timeout
         self._deadline = None if timeout is None else monotonic() + timeout
         self._unpaused = 0  # results given to coroutines without a pause
+
+    def __repr__(self) -> str:
+        run = self._run
+        return "<Results, over>" if run is None else f"<Results of the map of {run.name!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        """They belong to this process."""
+        raise TypeError(f"{self!r} cannot travel: pass list(results)")
 
     def __iter__(self) -> Self:
         return self

@@ -21,7 +21,7 @@ import threading
 from concurrent.futures import Future, InvalidStateError
 
 from unifexec import _wait
-from unifexec._core.checks import check_seconds
+from unifexec._core.checks import check_timeout
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verdicts import cancelled_error
 from unifexec.errors import TaskCancelledError, WaitTimeoutError
@@ -321,7 +321,8 @@ class Task(Future["R"]):
         """Wait for the task and return its value, or raise its exception.
 
         Arguments:
-            timeout: seconds (float) to wait at most; None (the default) waits for ever.
+            timeout: seconds (float) to wait at most; None (the default) waits for ever, a
+                negative number not at all.
 
         Raises:
             WaitTimeoutError: ``timeout`` passed first; the task goes on.
@@ -406,7 +407,7 @@ class Task(Future["R"]):
 
     def _wait_for_outcome(self, timeout: float | None) -> None:
         if timeout is not None:
-            check_seconds("timeout", timeout)
+            timeout = check_timeout("timeout", timeout)
         if self.done():
             return
         self.check_blocking()

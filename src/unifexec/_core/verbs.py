@@ -9,10 +9,11 @@ from __future__ import annotations
 import concurrent.futures
 from collections import deque
 from functools import partial, update_wrapper
-from types import GeneratorType, MethodType
+from types import MethodType
 
 from unifexec._core.batches import Single
-from unifexec._core.checks import check_callable, check_choice, check_count, check_seconds
+from unifexec._core.checks import check_callable, check_choice, check_count, check_timeout
+from unifexec._core.gather import GatherTask, check_task
 from unifexec._core.maps import MapRun
 from unifexec._core.results import Results
 from unifexec._core.task import Task
@@ -119,11 +120,11 @@ class Verbs(_Typed):
             check_callable(fn, "map")
             check_choice("errors", errors, ("raise", "return"))
             if timeout is not None:
-                check_seconds("timeout", timeout)
+                timeout = check_timeout("timeout", timeout)
             if chunksize is not None:
-                check_count("chunksize", chunksize)
+                chunksize = check_count("chunksize", chunksize)
             if buffersize is not None:
-                check_count("buffersize", buffersize)
+                buffersize = check_count("buffersize", buffersize)
             _check_iterables(iterables)
             unary = len(iterables) == 1
             inputs = iter(iterables[0]) if unary else zip(*iterables, strict=strict)
@@ -135,17 +136,8 @@ class Verbs(_Typed):
 
         def gather(self, *tasks, errors="raise"):
             """Join tasks into one; see `Executor.gather`."""
-            from unifexec._core.gather import GatherTask
-
             for task in tasks:
-                if not isinstance(task, Task):
-                    several = isinstance(task, (list, tuple, set, GeneratorType))
-                    cure = (
-                        "unpack it, gather(*tasks)"
-                        if several
-                        else ("submit it first, gather(executor.submit(fn, *args), ...)")
-                    )
-                    raise TypeError(f"gather() needs tasks, got {task!r}: {cure}")
+                check_task(task)
             check_choice("errors", errors, ("raise", "return", "group"))
             self._room.check_open()
             return GatherTask(self._room, tasks, errors, self._options.name or "gather")
@@ -190,6 +182,10 @@ class Verbs(_Typed):
             raises=raises,
             bulk=bulk,
         )
+
+
+for _name in ("submit", "map", "gather", "wrap"):
+    vars(Verbs)[_name].__qualname__ = f"Executor.{_name}"  # as users, and so errors, know it
 
 
 class _Submits(partial):  # type: ignore[type-arg]  # it is not generic when it runs
@@ -253,7 +249,7 @@ def _check_iterables(iterables: tuple[Any, ...]) -> None:
     for iterable in iterables:
         if hasattr(iterable, "__iter__") or hasattr(iterable, "__getitem__"):
             continue
-        cure = ""
+        cure = ": options such as timeout= go by name, a constant as itertools.repeat(x)"
         if hasattr(iterable, "__aiter__"):
             cure = ": collect an async iterable first, [x async for x in ...]"
         raise TypeError(f"map() needs synchronous iterables, got {iterable!r}{cure}")
