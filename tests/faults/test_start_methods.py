@@ -220,3 +220,17 @@ os.rmdir(folder + "/go"); os.rmdir(folder)
 """
     code, out, _ = run(text)
     assert (code, out) == (0, "1\nWorkerLostError 3 2\n")
+
+
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+def test_a_default_time_out_of_sockets(start_method: str) -> None:
+    """It is for the program's own: a worker waits for its parent for as long as that takes."""
+    program = """
+import socket
+socket.setdefaulttimeout(0.1)
+with ProcessExecutor(1, start_method=sys.argv[1]) as ex:
+    for _ in range(2):
+        print(ex.submit(abs, -2).result())
+        time.sleep(0.3)
+"""
+    assert run(program, start_method) == (0, "2\n2\n", "")

@@ -93,6 +93,8 @@ def _interpreter(
 def socket_pair(ours: ExitStack, given: ExitStack) -> tuple[socket.socket, int]:
     """A socket of ours, and the descriptor of its other end, which a process is given."""
     sock, theirs = socket.socketpair()
+    for end in (sock, theirs):
+        end.settimeout(None)  # whatever `socket.setdefaulttimeout` says: they would not block
     given.enter_context(theirs)
     return ours.enter_context(sock), theirs.fileno()
 
