@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import hashlib
+import itertools
 import os
 import sys
 import threading
@@ -80,6 +81,33 @@ def block_beside_itself(_: int) -> None:
 def fail(x: int) -> int:
     """Fail on every input."""
     raise LookupError(f"nothing for {x}")
+
+
+class SilentError(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+def fail_silently(x: int) -> int:
+    """Fail on every input."""
+    raise SilentError
+
+
+CALLS = itertools.count(1)
+
+
+def fail_silently_now_and_then(x: int) -> int:
+    """Fail every twentieth time, in each process."""
+    return fail_silently(x) if next(CALLS) % 20 == 0 else sum(range(10_000))
+
+
+def leave_elsewhere(x: int) -> int:
+    """End the program, if called in another thread or process than at first."""
+    if threading.current_thread() is not threading.main_thread():
+        sys.exit(3)
+    return sum(range(20_000))
 
 
 def fail_late(x: int) -> int:

@@ -6,6 +6,7 @@ import ast
 import functools
 import json
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -304,6 +305,8 @@ def test_hints_see_imports_inside() -> None:
         (functions.fail, [functions.Shy()], {}, RuntimeError, "on <.*Shy object at"),
         (abs, [1], {"budget": 0}, ValueError, "above 0, got 0"),
         (abs, [1], {"budget": float("nan")}, ValueError, "got nan"),
+        (abs, [1], {"budget": 10**400}, ValueError, "above 0, got 1000"),
+        (functions.fail_silently, [3], {}, RuntimeError, r"on 3 it raised SilentError\. Give"),
         (abs, [1], {"budget": "5"}, TypeError, "got '5'"),
         (abs, [1], {"workers": 0}, ValueError, "at least 1, got 0"),
         (abs, [1], {"workers": 1.5}, TypeError, "got 1.5"),
@@ -328,6 +331,18 @@ def test_samples_that_fail_are_left_out_and_counted() -> None:
     """The others are measured; the reasons name one that failed."""
     advice = advise(functions.fail_if_negative, [1, -1, 2], budget=0.5)
     assert any("calls failed and were left out, such as -1" in r for r in advice.reasons)
+
+
+def test_an_error_that_cannot_say_what_it_is_is_named() -> None:
+    """Of a call that fails now and then, the type alone."""
+    told = " ".join(advise(functions.fail_silently_now_and_then, [1], budget=SHORT).reasons)
+    assert re.search(r"failed: SilentError[.:;]", told)
+
+
+def test_a_call_that_ends_the_program_beside_another_does_not() -> None:
+    """It works alone: what it does in threads is told as any failure."""
+    advice = advise(functions.leave_elsewhere, [1], budget=SHORT)
+    assert any("Thread failed: SystemExit: 3" in reason for reason in advice.reasons)
 
 
 @pytest.mark.parametrize(
@@ -534,6 +549,15 @@ def test_a_slice_is_long_however_slow_the_first_calls_were(chunksize: int | None
     assert attempt.trial.rate > 0.9 * 20_000
 
 
+def test_the_start_of_a_loop_is_no_fault_of_its_coroutines() -> None:
+    """A few at once are looked at when it runs: to import and to start it takes a while."""
+    waits = alone(0.005, waiting=0.005, coroutine=True)
+    attempt = SlowAtFirst(Candidate("async", 1000), functions.nap, [1], waits)
+    contest = Contest(functions.nap, [1], waits, Travel(), time.monotonic() + 5)
+    contest.prepare(attempt, 0.2)
+    assert attempt.trial.problem is None
+
+
 def test_weighing_takes_little_of_the_budget() -> None:
     """A large sample that comes again and again is serialised as often as there is time for."""
     large = bytes(20_000_000)
@@ -605,6 +629,27 @@ def test_what_did_not_end_in_time_did_not_fail() -> None:
     told = reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried)
     assert "No call ended in process with 2 workers: give a larger budget." in told
     assert not [reason for reason in told if "failed" in reason]
+
+
+def test_what_fails_now_and_then_everywhere_is_told() -> None:
+    """There was time for all, and none came to its end: not that they could not be tried."""
+    problem = "OSError: flaky"
+    tried = [Trial(Candidate(kind, 1), problem=problem) for kind in ("serial", "thread")]
+    tried += [Trial(Candidate("process", 2), problem=NO_TIME)]
+    told = " ".join(reasons_of(judging.choose(tried, alone(), Travel(), 1, None), alone(), tried))
+    assert "Every executor met a call that failed: OSError: flaky: this is a guess" in told
+    assert told.count(problem) == 1
+    assert "could not be tried" not in told
+
+
+def test_what_was_measured_is_no_guess_for_want_of_a_plain_loop() -> None:
+    """Serial failed, so that there is no speed-up; the others are compared all the same."""
+    tried = [Trial(Candidate("serial", 1), problem="OSError: flaky")]
+    tried += [trial("process", 200), trial("thread", 100)]
+    told = " ".join(reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried))
+    assert "the fastest was thread with 2 workers: 100." in told
+    assert "Serial failed: OSError: flaky." in told
+    assert "guess" not in told
 
 
 def test_one_call_is_no_average() -> None:
