@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Iterator
 
+    from unifexec.share import Shared
+
 COUNTING = "UNIFEXEC_TEST_CALLS"  # names a file that `count_calls` appends to
 
 
@@ -93,6 +95,11 @@ class SilentError(Exception):
 def fail_silently(x: int) -> int:
     """Fail on every input."""
     raise SilentError
+
+
+def find(pair: tuple[Shared[set[int]], int]) -> bool:
+    """Look something up in what is shared."""
+    return pair[1] in pair[0].value
 
 
 CALLS = itertools.count(1)

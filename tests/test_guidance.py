@@ -37,6 +37,7 @@ from unifexec.guidance.trials import (
     Trial,
     candidates,
 )
+from unifexec.share import share
 
 from . import guidance_functions as functions
 
@@ -568,6 +569,17 @@ def test_weighing_takes_little_of_the_budget() -> None:
     many = measure_travel(functions.parse, "parse", [large] * 50, [large] * 50, 0.0)
     assert time.monotonic() - begin < 10 * once + LATE
     assert one.there == many.there == many.back
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_samples_may_hold_what_is_shared(dry: bool) -> None:
+    """A handle goes to processes with tasks only, so that it cannot be weighed: it is said."""
+    with share({1, 2, 3}) as shared:
+        advice = advise(functions.find, [(shared, 1), (shared, 5)], budget=SHORT, dry=dry)
+    assert (advice.travel.problem, advice.travel.there) == (None, 0)
+    told = "what it weighs cannot be told" in " ".join(advice.reasons)
+    assert told is dry  # what was tried need not be told
+    assert not any(" failed" in reason for reason in advice.reasons)
 
 
 def test_the_cores_are_those_an_executor_uses() -> None:

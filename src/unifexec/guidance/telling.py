@@ -246,6 +246,8 @@ def reasons_unseen(seen: Hints, weighed: Travel, choice: Choice) -> list[str]:
         found.append("It cannot go to a process: threads help only if it releases the GIL.")
     if weighed.problem:
         found.append(_as_sentence(weighed.problem))
+    elif not weighed.there:
+        found.append("An input can go to a process, and what it weighs cannot be told.")
     else:
         found.append(
             f"An input weighs {_bytes(weighed.there)}; serialising it takes "
