@@ -212,3 +212,25 @@ def fails_elsewhere(home: int) -> int:
     if os.getpid() != home:
         raise LookupError("not at home")
     return sum(range(20_000))
+
+
+class Proxy:
+    """Stands for what is only there during a request."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError("no request")
+
+
+proxy = Proxy()
+
+
+def ask_a_proxy(seconds: float) -> object:
+    """Wait, and give what the global stands for."""
+    time.sleep(seconds)
+    return proxy
+
+
+def __getattr__(name: str) -> object:
+    if name == "lazy":
+        raise RuntimeError("not now")
+    raise AttributeError(name)

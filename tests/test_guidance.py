@@ -6,13 +6,14 @@ import ast
 import functools
 import json
 import math
+import os
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -269,6 +270,7 @@ def test_dry_never_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (functools.partial(functions.sleep), "thread"),
         (functions.hash_zeros, "thread"),
         (functions.parse, "process"),
+        (functions.ask_a_proxy, "thread"),
         (len, "process"),  # nothing can be seen of native code
     ],
 )
@@ -374,8 +376,6 @@ def test_dry_says_nothing_against_its_own_choice() -> None:
 @pytest.mark.slow  # it takes seconds, and measures time
 def test_an_executor_that_fails_is_not_chosen() -> None:
     """What works here and not in another process is said, and processes are not advised."""
-    import os
-
     advice = advise(functions.fails_elsewhere, [os.getpid()], budget=4.0)
     assert advice.executor != "process"
     assert any("Process failed: LookupError: not at home" in r for r in advice.reasons)
@@ -831,7 +831,7 @@ def test_plots_are_drawn(advice: Advice, tmp_path: Path, suffix: str) -> None:
 # -- the commands --
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user would."""
     command = [sys.executable, "-W", "error", "-m", "unifexec", *arguments]
     return subprocess.run(
@@ -841,6 +841,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=50,
         check=False,
         cwd=Path(__file__).parents[1],
+        env={**os.environ, **environment},
     )
 
 
@@ -880,6 +881,8 @@ def test_the_advise_command_dry() -> None:
         ("tests.guidance_functions:leave", "[3]", "failed on every sample; on 3 it raised System"),
         ("no_such_module:f", "[1]", "cannot be imported"),
         ("json:nothing", "[1]", "no attribute 'nothing'"),
+        ("tests.guidance_functions:lazy", "[1]", "raised RuntimeError: not now"),
+        ("tests.guidance_functions:missing", "[1]", "no attribute 'missing'"),
         ("json:__name__", "[1]", "not a function but 'json'"),
         ("tests.guidance_broken:f", "[1]", "importing module 'tests.guidance_broken' raised"),
         ("json:dumps", "no such file", "neither a file nor a Python expression"),
@@ -939,6 +942,42 @@ def test_samples_from_files(tmp_path: Path) -> None:
         target.load_samples(str(wrong))
 
 
+def test_samples_are_the_lines_that_an_editor_shows(tmp_path: Path) -> None:
+    """Without the mark of their encoding; nothing but a newline ends a line."""
+    path, values = tmp_path / "a.txt", tmp_path / "a.json"
+    path.write_bytes("\ufeffa\fb\r\nc\u2028d\x85\n\n".encode())
+    values.write_bytes("\ufeff[1]".encode())
+    assert target.load_samples(str(path)) == ["a\fb", "c\u2028d\x85", ""]
+    assert target.load_samples(str(values)) == [1]
+
+
+def test_samples_from_a_pipe() -> None:
+    """As of ``seq 3 | unifexec advise … --samples /dev/stdin``, or of the shell's ``<(seq 3)``."""
+    ours, theirs = os.pipe()
+    try:
+        os.write(theirs, b"1\n2\n3\n")
+        os.close(theirs)
+        assert target.load_samples(f"/dev/fd/{ours}") == ["1", "2", "3"]
+    finally:
+        os.close(ours)
+
+
+def test_a_folder_is_no_samples(tmp_path: Path) -> None:
+    """It is not evaluated, and the cure is named."""
+    with pytest.raises(ValueError, match=r"are a folder: give a file, or .*\.iterdir\(\)"):
+        target.load_samples(str(tmp_path))
+
+
+def test_a_file_here_hides_nothing_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``filter`` in an expression is the builtin, also beside a module of that name."""
+    (tmp_path / "filter.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert target.load_samples("filter(None, [0, 1])") == [1]
+    assert target.load_samples("[each for each in filter(None, [0, 1])]") == [1]
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     """And so is one that may not be read, or holds nothing, with the cure."""
     path = tmp_path / "samples"
@@ -948,6 +987,88 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="samples' are empty: give at least one input"):
         target.load_samples(str(path))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["advise", "tests.guidance_functions:fail", "--samples", "[1]"],
+        ["advise", "tests.guidance_functions:fail", "--samples", "[1]", "--budget", "x"],
+    ],
+)
+def test_a_command_that_fails_leaves_no_empty_json(command: list[str], tmp_path: Path) -> None:
+    """And one that was there before is left as it was."""
+    old, link, path = tmp_path / "old.json", tmp_path / "link.json", tmp_path / "new.json"
+    old.write_text("[]")
+    link.symlink_to(path)
+    for each in (old, path, link):
+        with suppress(SystemExit):
+            assert main([*command, "--json", str(each)]) == 2
+    assert sorted(tmp_path.iterdir()) == [link, old]
+    assert old.read_text() == "[]"
+
+
+NO_ERRORS = """
+import sys
+sys.stderr = None  # as under pythonw
+from unifexec.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["compare", "--only", "tiny", "--scale", "0.01"], 0),
+        (["advise", "json:nothing", "--samples", "[1]"], 2),
+    ],
+)
+def test_a_program_may_have_no_place_for_errors(command: list[str], code: int) -> None:
+    """It says then what it says on its output, and its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ERRORS, *command],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert bool(done.stdout) is (code == 0)
+
+
+def test_output_that_knows_few_characters() -> None:
+    """What it cannot show, such as a dash, is shown by its number: no traceback."""
+    done = run("table", "--page", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2014" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_full_disk_is_told_in_one_line(buffered: str, all_of_it: bool) -> None:
+    """Exit code 1, whether the output is buffered, and where errors go to the same disk, too."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "unifexec", "table"],
+            stdout=full,
+            stderr=full if all_of_it else subprocess.PIPE,
+            text=True,
+            timeout=50,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
+    assert done.returncode == 1
+    if not all_of_it:
+        assert done.stderr == "unifexec: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("form", ["--markdown", "--short", "--page"])
+def test_evidence_is_for_the_text_only(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With another form of the table it is refused, and not ignored."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["table", form, "--evidence"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_importing_the_package_loads_no_guidance() -> None:
