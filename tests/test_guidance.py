@@ -1106,6 +1106,22 @@ def test_the_doctor_warns_and_names_the_cure(finding: doctor.Finding, cure: str)
     assert doctor.as_text([finding]).count("warning:") == 1
 
 
+def test_the_doctor_counts_as_python_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ``PYTHON_CPU_COUNT``, of which `os` knows from 3.13 on: executors obey, too."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert machine.usable_cores() == 1
+    (finding,) = (each for each in doctor.examine() if each.name == "cores")
+    assert finding.value == "1 usable of 1"
+
+
+def test_a_mere_folder_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one named ``torch``, for models, may lie where the doctor is called."""
+    (tmp_path / "numexpr_models").mkdir()
+    (tmp_path / "lonely.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert doctor._installed(["numexpr_models", "lonely", "json"]) == ["lonely", "json"]
+
+
 @pytest.mark.parametrize(
     "finding",
     [
@@ -1114,6 +1130,7 @@ def test_the_doctor_warns_and_names_the_cure(finding: doctor.Finding, cure: str)
         doctor.cores(4, 4, 4),
         doctor.native_pools({}, [], 4),
         doctor.native_pools({"OMP_NUM_THREADS": "1"}, ["numpy"], 4),
+        doctor.native_pools({"OMP_NUM_THREADS": "1,1"}, ["numpy"], 4),
         doctor.descriptors(20_000),
         doctor.descriptors(None),
         *doctor.extras([]),
