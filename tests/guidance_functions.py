@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import hashlib
+import itertools
 import os
 import sys
 import threading
@@ -17,6 +18,8 @@ import anyio
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Iterator
+
+    from unifexec.share import Shared
 
 COUNTING = "UNIFEXEC_TEST_CALLS"  # names a file that `count_calls` appends to
 
@@ -80,6 +83,38 @@ def block_beside_itself(_: int) -> None:
 def fail(x: int) -> int:
     """Fail on every input."""
     raise LookupError(f"nothing for {x}")
+
+
+class SilentError(Exception):
+    """Cannot say what it is."""
+
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+def fail_silently(x: int) -> int:
+    """Fail on every input."""
+    raise SilentError
+
+
+def find(pair: tuple[Shared[set[int]], int]) -> bool:
+    """Look something up in what is shared."""
+    return pair[1] in pair[0].value
+
+
+CALLS = itertools.count(1)
+
+
+def fail_silently_now_and_then(x: int) -> int:
+    """Fail every twentieth time, in each process."""
+    return fail_silently(x) if next(CALLS) % 20 == 0 else sum(range(10_000))
+
+
+def leave_elsewhere(x: int) -> int:
+    """End the program, if called in another thread or process than at first."""
+    if threading.current_thread() is not threading.main_thread():
+        sys.exit(3)
+    return sum(range(20_000))
 
 
 def fail_late(x: int) -> int:
@@ -177,3 +212,25 @@ def fails_elsewhere(home: int) -> int:
     if os.getpid() != home:
         raise LookupError("not at home")
     return sum(range(20_000))
+
+
+class Proxy:
+    """Stands for what is only there during a request."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise RuntimeError("no request")
+
+
+proxy = Proxy()
+
+
+def ask_a_proxy(seconds: float) -> object:
+    """Wait, and give what the global stands for."""
+    time.sleep(seconds)
+    return proxy
+
+
+def __getattr__(name: str) -> object:
+    if name == "lazy":
+        raise RuntimeError("not now")
+    raise AttributeError(name)

@@ -6,12 +6,14 @@ import ast
 import functools
 import json
 import math
+import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ from unifexec.guidance.trials import (
     Trial,
     candidates,
 )
+from unifexec.share import share
 
 from . import guidance_functions as functions
 
@@ -267,6 +270,7 @@ def test_dry_never_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (functools.partial(functions.sleep), "thread"),
         (functions.hash_zeros, "thread"),
         (functions.parse, "process"),
+        (functions.ask_a_proxy, "thread"),
         (len, "process"),  # nothing can be seen of native code
     ],
 )
@@ -304,6 +308,8 @@ def test_hints_see_imports_inside() -> None:
         (functions.fail, [functions.Shy()], {}, RuntimeError, "on <.*Shy object at"),
         (abs, [1], {"budget": 0}, ValueError, "above 0, got 0"),
         (abs, [1], {"budget": float("nan")}, ValueError, "got nan"),
+        (abs, [1], {"budget": 10**400}, ValueError, "above 0, got 1000"),
+        (functions.fail_silently, [3], {}, RuntimeError, r"on 3 it raised SilentError\. Give"),
         (abs, [1], {"budget": "5"}, TypeError, "got '5'"),
         (abs, [1], {"workers": 0}, ValueError, "at least 1, got 0"),
         (abs, [1], {"workers": 1.5}, TypeError, "got 1.5"),
@@ -328,6 +334,18 @@ def test_samples_that_fail_are_left_out_and_counted() -> None:
     """The others are measured; the reasons name one that failed."""
     advice = advise(functions.fail_if_negative, [1, -1, 2], budget=0.5)
     assert any("calls failed and were left out, such as -1" in r for r in advice.reasons)
+
+
+def test_an_error_that_cannot_say_what_it_is_is_named() -> None:
+    """Of a call that fails now and then, the type alone."""
+    told = " ".join(advise(functions.fail_silently_now_and_then, [1], budget=SHORT).reasons)
+    assert re.search(r"failed: SilentError[.:;]", told)
+
+
+def test_a_call_that_ends_the_program_beside_another_does_not() -> None:
+    """It works alone: what it does in threads is told as any failure."""
+    advice = advise(functions.leave_elsewhere, [1], budget=SHORT)
+    assert any("Thread failed: SystemExit: 3" in reason for reason in advice.reasons)
 
 
 @pytest.mark.parametrize(
@@ -358,8 +376,6 @@ def test_dry_says_nothing_against_its_own_choice() -> None:
 @pytest.mark.slow  # it takes seconds, and measures time
 def test_an_executor_that_fails_is_not_chosen() -> None:
     """What works here and not in another process is said, and processes are not advised."""
-    import os
-
     advice = advise(functions.fails_elsewhere, [os.getpid()], budget=4.0)
     assert advice.executor != "process"
     assert any("Process failed: LookupError: not at home" in r for r in advice.reasons)
@@ -534,6 +550,15 @@ def test_a_slice_is_long_however_slow_the_first_calls_were(chunksize: int | None
     assert attempt.trial.rate > 0.9 * 20_000
 
 
+def test_the_start_of_a_loop_is_no_fault_of_its_coroutines() -> None:
+    """A few at once are looked at when it runs: to import and to start it takes a while."""
+    waits = alone(0.005, waiting=0.005, coroutine=True)
+    attempt = SlowAtFirst(Candidate("async", 1000), functions.nap, [1], waits)
+    contest = Contest(functions.nap, [1], waits, Travel(), time.monotonic() + 5)
+    contest.prepare(attempt, 0.2)
+    assert attempt.trial.problem is None
+
+
 def test_weighing_takes_little_of_the_budget() -> None:
     """A large sample that comes again and again is serialised as often as there is time for."""
     large = bytes(20_000_000)
@@ -544,6 +569,17 @@ def test_weighing_takes_little_of_the_budget() -> None:
     many = measure_travel(functions.parse, "parse", [large] * 50, [large] * 50, 0.0)
     assert time.monotonic() - begin < 10 * once + LATE
     assert one.there == many.there == many.back
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_samples_may_hold_what_is_shared(dry: bool) -> None:
+    """A handle goes to processes with tasks only, so that it cannot be weighed: it is said."""
+    with share({1, 2, 3}) as shared:
+        advice = advise(functions.find, [(shared, 1), (shared, 5)], budget=SHORT, dry=dry)
+    assert (advice.travel.problem, advice.travel.there) == (None, 0)
+    told = "what it weighs cannot be told" in " ".join(advice.reasons)
+    assert told is dry  # what was tried need not be told
+    assert not any("shared handle" in reason for reason in advice.reasons)
 
 
 def test_the_cores_are_those_an_executor_uses() -> None:
@@ -605,6 +641,27 @@ def test_what_did_not_end_in_time_did_not_fail() -> None:
     told = reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried)
     assert "No call ended in process with 2 workers: give a larger budget." in told
     assert not [reason for reason in told if "failed" in reason]
+
+
+def test_what_fails_now_and_then_everywhere_is_told() -> None:
+    """There was time for all, and none came to its end: not that they could not be tried."""
+    problem = "OSError: flaky"
+    tried = [Trial(Candidate(kind, 1), problem=problem) for kind in ("serial", "thread")]
+    tried += [Trial(Candidate("process", 2), problem=NO_TIME)]
+    told = " ".join(reasons_of(judging.choose(tried, alone(), Travel(), 1, None), alone(), tried))
+    assert "Every executor met a call that failed: OSError: flaky: this is a guess" in told
+    assert told.count(problem) == 1
+    assert "could not be tried" not in told
+
+
+def test_what_was_measured_is_no_guess_for_want_of_a_plain_loop() -> None:
+    """Serial failed, so that there is no speed-up; the others are compared all the same."""
+    tried = [Trial(Candidate("serial", 1), problem="OSError: flaky")]
+    tried += [trial("process", 200), trial("thread", 100)]
+    told = " ".join(reasons_of(judging.choose(tried, alone(), Travel(), 2, None), alone(), tried))
+    assert "the fastest was thread with 2 workers: 100." in told
+    assert "Serial failed: OSError: flaky." in told
+    assert "guess" not in told
 
 
 def test_one_call_is_no_average() -> None:
@@ -774,7 +831,7 @@ def test_plots_are_drawn(advice: Advice, tmp_path: Path, suffix: str) -> None:
 # -- the commands --
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user would."""
     command = [sys.executable, "-W", "error", "-m", "unifexec", *arguments]
     return subprocess.run(
@@ -784,6 +841,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=50,
         check=False,
         cwd=Path(__file__).parents[1],
+        env={**os.environ, **environment},
     )
 
 
@@ -823,6 +881,8 @@ def test_the_advise_command_dry() -> None:
         ("tests.guidance_functions:leave", "[3]", "failed on every sample; on 3 it raised System"),
         ("no_such_module:f", "[1]", "cannot be imported"),
         ("json:nothing", "[1]", "no attribute 'nothing'"),
+        ("tests.guidance_functions:lazy", "[1]", "raised RuntimeError: not now"),
+        ("tests.guidance_functions:missing", "[1]", "no attribute 'missing'"),
         ("json:__name__", "[1]", "not a function but 'json'"),
         ("tests.guidance_broken:f", "[1]", "importing module 'tests.guidance_broken' raised"),
         ("json:dumps", "no such file", "neither a file nor a Python expression"),
@@ -882,6 +942,42 @@ def test_samples_from_files(tmp_path: Path) -> None:
         target.load_samples(str(wrong))
 
 
+def test_samples_are_the_lines_that_an_editor_shows(tmp_path: Path) -> None:
+    """Without the mark of their encoding; nothing but a newline ends a line."""
+    path, values = tmp_path / "a.txt", tmp_path / "a.json"
+    path.write_bytes("\ufeffa\fb\r\nc\u2028d\x85\n\n".encode())
+    values.write_bytes("\ufeff[1]".encode())
+    assert target.load_samples(str(path)) == ["a\fb", "c\u2028d\x85", ""]
+    assert target.load_samples(str(values)) == [1]
+
+
+def test_samples_from_a_pipe() -> None:
+    """As of ``seq 3 | unifexec advise … --samples /dev/stdin``, or of the shell's ``<(seq 3)``."""
+    ours, theirs = os.pipe()
+    try:
+        os.write(theirs, b"1\n2\n3\n")
+        os.close(theirs)
+        assert target.load_samples(f"/dev/fd/{ours}") == ["1", "2", "3"]
+    finally:
+        os.close(ours)
+
+
+def test_a_folder_is_no_samples(tmp_path: Path) -> None:
+    """It is not evaluated, and the cure is named."""
+    with pytest.raises(ValueError, match=r"are a folder: give a file, or .*\.iterdir\(\)"):
+        target.load_samples(str(tmp_path))
+
+
+def test_a_file_here_hides_nothing_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``filter`` in an expression is the builtin, also beside a module of that name."""
+    (tmp_path / "filter.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert target.load_samples("filter(None, [0, 1])") == [1]
+    assert target.load_samples("[each for each in filter(None, [0, 1])]") == [1]
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     """And so is one that may not be read, or holds nothing, with the cure."""
     path = tmp_path / "samples"
@@ -891,6 +987,88 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="samples' are empty: give at least one input"):
         target.load_samples(str(path))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["advise", "tests.guidance_functions:fail", "--samples", "[1]"],
+        ["advise", "tests.guidance_functions:fail", "--samples", "[1]", "--budget", "x"],
+    ],
+)
+def test_a_command_that_fails_leaves_no_empty_json(command: list[str], tmp_path: Path) -> None:
+    """And one that was there before is left as it was."""
+    old, link, path = tmp_path / "old.json", tmp_path / "link.json", tmp_path / "new.json"
+    old.write_text("[]")
+    link.symlink_to(path)
+    for each in (old, path, link):
+        with suppress(SystemExit):
+            assert main([*command, "--json", str(each)]) == 2
+    assert sorted(tmp_path.iterdir()) == [link, old]
+    assert old.read_text() == "[]"
+
+
+NO_ERRORS = """
+import sys
+sys.stderr = None  # as under pythonw
+from unifexec.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["compare", "--only", "tiny", "--scale", "0.01"], 0),
+        (["advise", "json:nothing", "--samples", "[1]"], 2),
+    ],
+)
+def test_a_program_may_have_no_place_for_errors(command: list[str], code: int) -> None:
+    """It says then what it says on its output, and its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ERRORS, *command],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
+    assert bool(done.stdout) is (code == 0)
+
+
+def test_output_that_knows_few_characters() -> None:
+    """What it cannot show, such as a dash, is shown by its number: no traceback."""
+    done = run("table", "--page", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2014" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_a_full_disk_is_told_in_one_line(buffered: str, all_of_it: bool) -> None:
+    """Exit code 1, whether the output is buffered, and where errors go to the same disk, too."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "unifexec", "table"],
+            stdout=full,
+            stderr=full if all_of_it else subprocess.PIPE,
+            text=True,
+            timeout=50,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
+    assert done.returncode == 1
+    if not all_of_it:
+        assert done.stderr == "unifexec: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("form", ["--markdown", "--short", "--page"])
+def test_evidence_is_for_the_text_only(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With another form of the table it is refused, and not ignored."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["table", form, "--evidence"])
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_importing_the_package_loads_no_guidance() -> None:
@@ -928,6 +1106,22 @@ def test_the_doctor_warns_and_names_the_cure(finding: doctor.Finding, cure: str)
     assert doctor.as_text([finding]).count("warning:") == 1
 
 
+def test_the_doctor_counts_as_python_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ``PYTHON_CPU_COUNT``, of which `os` knows from 3.13 on: executors obey, too."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    assert machine.usable_cores() == 1
+    (finding,) = (each for each in doctor.examine() if each.name == "cores")
+    assert finding.value == "1 usable of 1"
+
+
+def test_a_mere_folder_is_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one named ``torch``, for models, may lie where the doctor is called."""
+    (tmp_path / "numexpr_models").mkdir()
+    (tmp_path / "lonely.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert doctor._installed(["numexpr_models", "lonely", "json"]) == ["lonely", "json"]
+
+
 @pytest.mark.parametrize(
     "finding",
     [
@@ -936,6 +1130,7 @@ def test_the_doctor_warns_and_names_the_cure(finding: doctor.Finding, cure: str)
         doctor.cores(4, 4, 4),
         doctor.native_pools({}, [], 4),
         doctor.native_pools({"OMP_NUM_THREADS": "1"}, ["numpy"], 4),
+        doctor.native_pools({"OMP_NUM_THREADS": "1,1"}, ["numpy"], 4),
         doctor.descriptors(20_000),
         doctor.descriptors(None),
         *doctor.extras([]),

@@ -17,6 +17,7 @@ import unifexec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 ROWS = ("http", "parse", "hash", "tiny", "async")
 INTERRUPTED, READER_LEFT = 130, 141  # as a shell tells the end by SIGINT, and by SIGPIPE
@@ -24,18 +25,28 @@ INTERRUPTED, READER_LEFT = 130, 141  # as a shell tells the end by SIGINT, and b
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; Ctrl-C ends it quietly, and so does a reader that wants no more."""
+    _write_any_text()
     try:
         try:
             return _run(arguments)
         finally:
             print(end="", flush=True)  # here a pipe that broke can be answered, at exit not
     except BrokenPipeError:
-        _say_no_more()
+        _say_no_more(sys.stdout)
         return READER_LEFT
+    except OSError as error:  # a full disk, say
+        return _end_by(error)
     except KeyboardInterrupt:
         _progress("")
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return INTERRUPTED
+
+
+def _write_any_text() -> None:
+    """What the encoding of the output does not know, such as µ, is written by its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -44,10 +55,30 @@ def _run(arguments: Sequence[str] | None) -> int:
     return code
 
 
-def _say_no_more() -> None:
+def _end_by(error: OSError) -> int:
+    """Say what could not be done, if that can be said; exit code 1."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        _say_no_more(sys.stdout)
+    _say(f"unifexec: {error}")
+    return 1
+
+
+def _say(text: str) -> None:
+    """A line for the user, beside the output; a program without a terminal may have no place."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _say_no_more(sys.stderr)
+
+
+def _say_no_more(stream: TextIO) -> None:
     """Send what is still to be written nowhere: Python flushes once more when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
@@ -97,8 +128,8 @@ def _add_advise(commands: Commands[argparse.ArgumentParser]) -> None:
         "--samples",
         required=True,
         metavar="FILE|EXPR",
-        help="inputs, one for each call: a text file with one on each line, a .json file with a "
-        "list, or a Python expression, such as 'range(100)'",
+        help="inputs, one for each call: a text file or a pipe with one on each line, a .json "
+        "file with a list, or a Python expression, such as 'range(100)'",
     )
     advise.add_argument(
         "--budget", type=_seconds, default=5.0, help="seconds to take, about (default 5)"
@@ -113,8 +144,8 @@ def _add_advise(commands: Commands[argparse.ArgumentParser]) -> None:
 def _add_table(commands: Commands[argparse.ArgumentParser]) -> None:
     table = commands.add_parser("table", help="how threads, processes, asyncio and serial differ")
     table.set_defaults(run=_table)
-    table.add_argument("--evidence", action="store_true", help="name what shows each claim")
     form = table.add_mutually_exclusive_group()
+    form.add_argument("--evidence", action="store_true", help="name what shows each claim")
     form.add_argument("--markdown", action="store_true", help="one Markdown table")
     form.add_argument("--short", action="store_true", help="the Markdown table of the README")
     form.add_argument("--page", action="store_true", help="the page of the documentation")
@@ -153,10 +184,16 @@ def _scale(text: str) -> float:
 
 
 def _new_file(text: str) -> Path:
-    """A file to write later: that it can be written is known before the work begins."""
+    """A file to write later: that it can be written is known before the work begins.
+
+    It is not left behind: what comes between may fail.
+    """
     path = Path(text)
     try:
+        is_new = not path.exists()
         path.open("a").close()
+        if is_new:
+            path.resolve().unlink()  # not a link to it
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from error
     return path
@@ -193,7 +230,7 @@ def _advise(options: argparse.Namespace) -> int:
     from unifexec.guidance import advise, target
 
     if options.plot is not None and options.dry:
-        print("unifexec advise: --plot draws what was measured: leave out --dry", file=sys.stderr)
+        _say("unifexec advise: --plot draws what was measured: leave out --dry")
         return 2
     if options.plot is not None and (problem := _cannot_plot(options.plot)):
         return problem
@@ -205,7 +242,7 @@ def _advise(options: argparse.Namespace) -> int:
         )
     except (TypeError, ValueError, RuntimeError) as error:
         told = " ".join(str(error).splitlines())
-        print(f"unifexec advise: {told}", file=sys.stderr)
+        _say(f"unifexec advise: {told}")
         return 2
     _write_json(options.json, json.loads(advice.to_json()))  # first: a reader may leave early
     print(advice)
@@ -215,7 +252,7 @@ def _advise(options: argparse.Namespace) -> int:
         try:
             plot.draw_advice(advice, options.plot)
         except ValueError as error:
-            print(f"unifexec advise: {error}", file=sys.stderr)
+            _say(f"unifexec advise: {error}")
             return 2
     return 0
 
@@ -252,7 +289,7 @@ def _cannot_plot(path: Path) -> int:
     try:
         plot.check(path)
     except (ValueError, ImportError) as error:
-        print(f"unifexec: {error}", file=sys.stderr)
+        _say(f"unifexec: {error}")
         return 2
     return 0
 
@@ -264,7 +301,7 @@ def _write_json(path: Path | None, data: object) -> None:
 
 def _progress(text: str) -> None:
     """What runs now, on a terminal; nothing when piped."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 

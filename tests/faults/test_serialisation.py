@@ -694,6 +694,19 @@ def test_portable_serial_leaves_readers_in_peace(value: object) -> None:
         assert list(executor.map(lambda x: bool(repr(x)), [value] * 3)) == [True] * 3
 
 
+def test_portable_serial_leaves_functions_of_a_script_in_peace() -> None:
+    """Two copies of one may differ as bytes, and still nobody has changed any."""
+
+    class Plain:
+        pass
+
+    def give(_: object) -> object:
+        return Plain
+
+    with SerialExecutor(portable=True) as executor:
+        assert [executor.submit(bool, give).result() for _ in range(2)] == [True] * 2
+
+
 def test_portable_serial_reports_changed_arguments() -> None:
     """A task that changes its arguments is told on; one that does not is left in peace."""
     with SerialExecutor(portable=True) as executor:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 
 def usable_cores() -> int:
-    """The cores this process may really use: its affinity, and its cgroup's quota."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        cores = os.cpu_count() or 1
+    """The cores this process may really use: its affinity, and its cgroup's quota.
+
+    Or fewer, where ``PYTHON_CPU_COUNT`` says so: from 3.13 on that is what `os` counts.
+    """
+    cores = os.cpu_count() or 1
+    with suppress(AttributeError):  # not on every platform
+        cores = min(cores, len(os.sched_getaffinity(0)))
     quota = _cgroup_quota()
     return max(1, cores if quota is None else min(cores, int(quota + 0.999)))
 

@@ -294,22 +294,29 @@ class SerialRoom(Room):
                 return
         if run.batch.options.time_limit is not None:
             self.post(self.dispatch.started, run.number, 0)
+        before = _as_bytes((args, kwargs)) if self._portable else None
         answer = run_task(task, context.copy(), fn, args, kwargs, self._awaiter(stay))
         try:
             if not stay.left:
-                self._answer(run, item, (args, kwargs), *answer)
+                self._answer(run, before, (args, kwargs), *answer)
         finally:
             del answer  # as above
 
     def _answer(
-        self, run: Run, item: Any, after: Any, succeeded: bool, value: Any, seconds: float
+        self,
+        run: Run,
+        before: bytes | None,
+        after: Any,
+        succeeded: bool,
+        value: Any,
+        seconds: float,
     ) -> None:
-        """Tell what came of a task, whose arguments are now as they are ``after`` it."""
+        """Tell what came of a task: its arguments as bytes ``before`` it, and as they are now."""
         name = run.batch.name
         pressed = not succeeded and is_from_outside(value)
         outcome: Any = outcome_of(succeeded, Interrupted() if pressed else value, seconds)
         if self._portable and not (pressed or type(value) is Interrupted):
-            _warn_if_changed(name, unpack_item(item, run.batch.unary), after)
+            _warn_if_changed(name, before, after)
             outcome = _there_and_back(name, outcome)
         self.post(self.dispatch.answered, run.number, [outcome])
         try:
@@ -407,13 +414,22 @@ def _not_rebuilt(name: str, error: Exception) -> SerializationError:
     return lost
 
 
-def _warn_if_changed(name: str, before: Any, after: Any) -> None:
-    """A task that changes its arguments does it to a copy, in another process."""
+def _as_bytes(arguments: Any) -> bytes | None:
+    """Arguments as bytes, to compare them; None if what was rebuilt of them cannot travel on."""
     try:
         with collecting():
-            changed = _pickling.dumps(before) != _pickling.dumps(after)
-    except Exception:  # it changed them into something that cannot even travel
-        changed = True
+            return _pickling.dumps(arguments)
+    except Exception:
+        return None
+
+
+def _warn_if_changed(name: str, before: bytes | None, after: Any) -> None:
+    """A task that changes its arguments does it to a copy, in another process.
+
+    The bytes are of the very same objects: those of another copy of them may differ, since two
+    copies need not agree on which of their strings are one object.
+    """
+    changed = before is not None and _as_bytes(after) != before
     if changed:
         warnings.warn(
             f"task {name!r} changed its arguments: in another process its caller would not see it",

@@ -194,13 +194,21 @@ def _check(fn: object, budget: float, workers: int | None) -> None:
         )
     if isinstance(budget, bool) or not isinstance(budget, int | float):
         raise TypeError(f"budget must be a number of seconds, got {budget!r}")
-    if not (budget > 0 and math.isfinite(budget)):
-        raise ValueError(f"budget must be a number of seconds above 0, got {budget!r}")
+    if not _are_seconds(budget):
+        told = alone_module.shown(budget)
+        raise ValueError(f"budget must be a number of seconds above 0, got {told}")
     if workers is not None:
         if isinstance(workers, bool) or not isinstance(workers, int):
             raise TypeError(f"workers must be a whole number or None, got {workers!r}")
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
+
+
+def _are_seconds(budget: float) -> bool:
+    try:
+        return budget > 0 and math.isfinite(budget)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _inputs(samples: Iterable[Any]) -> list[Any]:

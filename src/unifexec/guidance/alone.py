@@ -150,7 +150,7 @@ def measure_alone(
         which = "every sample" if made >= given else f"all {made} of {given} samples tried in time"
         raise RuntimeError(
             f"{_name(fn)} failed on {which}; on {shown(sample)} it raised "
-            f"{type(error).__name__}: {error}. Give samples that it can handle."
+            f"{told(error)}. Give samples that it can handle."
         ) from error
     return _summary(record, coroutine), record
 
@@ -242,3 +242,12 @@ def shown(value: object, most: int = 80) -> str:
     except Exception:
         text = object.__repr__(value)
     return text if len(text) <= most else text[:most] + "…"
+
+
+def told(error: BaseException) -> str:
+    """What was raised, and what it says; one may fail even at that."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:
+        return name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import sys
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,14 +92,14 @@ def cores(present: int, affinity: int | None, usable: int) -> Finding:
     value = f"{usable} usable of {present}"
     if affinity is not None and affinity < present:
         value += f", affinity allows {affinity}"
-    if usable < (affinity or present):
+    if usable < min(affinity or present, present):  # PYTHON_CPU_COUNT may say less than is there
         value += ", the cgroup's quota fewer"
     if usable == 1:
         return Finding(
             "cores",
             value,
             "with one usable core no executor computes faster than serial: give the process more "
-            "(taskset, docker --cpus), or use executors for waiting only",
+            "(taskset, docker --cpus, PYTHON_CPU_COUNT), or use executors for waiting only",
         )
     if usable < present:
         return Finding(
@@ -127,7 +126,8 @@ def native_pools(environment: Mapping[str, str], libraries: Sequence[str], usabl
     chosen = {name: environment[name] for name in NATIVE_POOLS if environment.get(name)}
     shown = ", ".join(f"{name}={value}" for name, value in chosen.items()) or "no limit set"
     value = f"{', '.join(libraries) or 'none installed'} ({shown})"
-    most = max((int(v) for v in chosen.values() if v.isdecimal()), default=None)
+    firsts = [each.partition(",")[0].strip() for each in chosen.values()]  # "4,2": nested ones
+    most = max((int(first) for first in firsts if first.isdecimal()), default=None)
     if libraries and most is None and usable > 1:
         return Finding(
             "native thread pools",
@@ -190,12 +190,11 @@ def _installed(modules: Iterable[str]) -> list[str]:
 
 
 def _is_installed(name: str) -> bool:
-    if name in sys.modules:
-        return True
     try:
-        return importlib.util.find_spec(name) is not None
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return False
+    return spec is not None and spec.origin is not None  # a mere folder of that name has none
 
 
 def _descriptor_limit() -> int | None:

@@ -100,10 +100,17 @@ def _names(fn: Any) -> Iterator[str]:
     for name in _names_in(code) if code is not None else ():
         yield name
         value = getattr(fn, "__globals__", {}).get(name)
-        if isinstance(value, ModuleType):
-            yield from value.__name__.split(".")
-        elif value is not None:
-            yield from str(getattr(value, "__module__", None) or "").split(".")
+        if value is not None:
+            yield from _home_of(value).split(".")
+
+
+def _home_of(value: Any) -> str:
+    """The module that it is, or is of; "" if it cannot be asked, as a proxy of nothing yet."""
+    is_module = issubclass(type(value), ModuleType)  # `isinstance` would ask a proxy
+    try:
+        return str(getattr(value, "__name__" if is_module else "__module__", None) or "")
+    except Exception:
+        return ""
 
 
 def _names_in(code: CodeType) -> Iterator[str]:

@@ -49,7 +49,7 @@ def holds_the_gil(
     ending = PATIENCE * (max(seconds, LEAST_SECONDS) + alone.longest)
     try:
         spent = executor.gather(*twins).result(ending + END_SECONDS)
-    except Exception:  # it works alone, and not beside itself
+    except (Exception, SystemExit):  # it works alone, and not beside itself
         return None
     finally:
         end(executor, END_SECONDS)

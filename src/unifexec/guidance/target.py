@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import sys
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from unifexec.guidance.alone import shown, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,20 +46,25 @@ def load_function(text: str) -> Callable[[Any], Any]:
             "runs with if __name__ == '__main__'"
         ) from error
     except Exception as error:
-        raise ValueError(
-            f"importing module {module_name!r} raised {type(error).__name__}: {error}"
-        ) from error
+        raise ValueError(f"importing module {module_name!r} raised {told(error)}") from error
     for name in path.split("."):
-        if not hasattr(value, name):
-            cure = "; name the function, without calling it" if "(" in name else ""
-            raise ValueError(
-                f"{module_name!r} has no {path!r}: there is no attribute {name!r}{cure}"
-            )
-        value = getattr(value, name)
+        value = _attribute(value, name, module_name, path)
     if not callable(value):
-        raise ValueError(f"{text!r} is not a function but {value!r}")
+        raise ValueError(f"{text!r} is not a function but {shown(value)}")
     found: Callable[[Any], Any] = value
     return found
+
+
+def _attribute(value: Any, name: str, module: str, path: str) -> Any:
+    try:
+        return getattr(value, name)
+    except AttributeError as error:
+        cure = "; name the function, without calling it" if "(" in name else ""
+        raise ValueError(
+            f"{module!r} has no {path!r}: there is no attribute {name!r}{cure}"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"looking for {path!r} in {module!r} raised {told(error)}") from error
 
 
 def _module_of(path: str) -> str:
@@ -67,15 +75,21 @@ def _module_of(path: str) -> str:
 def load_samples(text: str) -> list[Any]:
     """Inputs from a file or an expression.
 
-    A file that ends in ``.json`` holds a list; any other file one text on each line. An
-    expression is evaluated as Python, where any module may be named: ``range(100)``,
-    ``[bytes(n) for n in (1, 1000)]``, ``pathlib.Path('.').glob('*.py')``.
+    A file that ends in ``.json`` holds a list; any other file, or a pipe such as
+    ``/dev/stdin``, one text on each line. An expression is evaluated as Python, where any
+    module may be named: ``range(100)``, ``[bytes(n) for n in (1, 1000)]``,
+    ``pathlib.Path('.').glob('*.py')``.
 
     Raises:
-        ValueError: neither a file nor an expression for an iterable of inputs.
+        ValueError: neither a file nor an expression for an iterable of inputs, or a folder.
     """
     path = Path(text)
-    inputs = _from_file(path) if _is_file(path) else _from_expression(text)
+    if text and _is(path.is_dir):
+        raise ValueError(
+            f"samples {text!r} are a folder: give a file, or an expression such as "
+            f"{f'pathlib.Path({text!r}).iterdir()'!r}"
+        )
+    inputs = _from_file(path) if text and _is(path.exists) else _from_expression(text)
     if not inputs:
         raise ValueError(f"samples {text!r} are empty: give at least one input")
     return inputs
@@ -92,12 +106,12 @@ def _from_expression(text: str) -> list[Any]:
         ) from error
     except (Exception, SystemExit) as error:
         raise ValueError(
-            f"samples {text!r} are no file here, and as an expression: "
-            f"{type(error).__name__}: {error}"
+            f"samples {text!r} are no file here, and as an expression: {told(error)}"
         ) from error
     if inputs is None:
         raise ValueError(
-            f"samples {text!r} gave {value!r}, which is no iterable of inputs: put it into a list"
+            f"samples {text!r} gave {shown(value)}, which is no iterable of inputs: "
+            "put it into a list"
         )
     return inputs
 
@@ -110,16 +124,17 @@ def _iterator(value: Any) -> Iterator[Any] | None:
     return iterator
 
 
-def _is_file(path: Path) -> bool:
+def _is(question: Callable[[], bool]) -> bool:
+    """The answer to a question about a path."""
     try:
-        return path.is_file()
+        return question()
     except (OSError, ValueError):  # too long to be a name, or with a null
         return False
 
 
 def _from_file(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # many editors begin with a mark
     except OSError as error:
         raise ValueError(f"samples {str(path)!r} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -128,7 +143,7 @@ def _from_file(path: Path) -> list[Any]:
             "or an expression that reads the file"
         ) from error
     if path.suffix != ".json":
-        return text.splitlines()
+        return text.removesuffix("\n").split("\n") if text else []
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -139,9 +154,11 @@ def _from_file(path: Path) -> list[Any]:
 
 
 class _Modules(dict[str, Any]):
-    """The names of an expression: any module that can be imported."""
+    """The names of an expression: those of Python, and any module that can be imported."""
 
     def __missing__(self, name: str) -> Any:
+        if name in vars(builtins):  # a file of that name in this folder does not hide it
+            return vars(builtins)[name]
         try:
             return import_module(name)
         except ImportError:

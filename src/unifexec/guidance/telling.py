@@ -8,8 +8,14 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from unifexec.guidance import judging, machine
-from unifexec.guidance.alone import CLOCK_SECONDS, shown
-from unifexec.guidance.trials import FEW_SAMPLES, NO_TIME, NONE_ENDED
+from unifexec.guidance.alone import CLOCK_SECONDS, shown, told
+from unifexec.guidance.trials import (
+    FEW_SAMPLES,
+    NO_TIME,
+    NONE_ENDED,
+    NOT_SIDE_BY_SIDE,
+    STUCK,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,12 +134,13 @@ def _what_was_fastest(choice: Choice, alone: Alone, tried: Sequence[Trial]) -> I
     if choice.as_good:
         also = " and ".join(choice.as_good)
         yield f"{also.capitalize()} did as well, give or take 5 %; {choice.kind} is simpler."
-    if choice.speedup is None:
-        yield "What should be best could not be tried: this is a guess from the calls made alone."
-    elif rivals:
+    chosen = next((t for t in tried if is_chosen(t.candidate, choice)), None)
+    measured = chosen is not None and chosen.rates and not chosen.problem
+    if choice.speedup is None and not measured:
+        yield _why_it_is_a_guess(tried)
+    elif rivals and chosen is not None:
         rival = max(rivals, key=lambda trial: trial.rate)
         others = "further" if choice.as_good else "other"
-        chosen = next(t for t in tried if is_chosen(t.candidate, choice))
         yield (
             f"It made {rate(chosen.rate)} calls a second; of the {others} kinds that were tried, "
             f"the fastest was {_named(rival.candidate)}: {rate(rival.rate)}."
@@ -143,6 +150,25 @@ def _what_was_fastest(choice: Choice, alone: Alone, tried: Sequence[Trial]) -> I
                 "What does nothing but wait leaves its event loop only for "
                 f"{judging.FAR_AHEAD:.0f} times its rate: such short measurements vary."
             )
+
+
+def _why_it_is_a_guess(tried: Sequence[Trial]) -> str:
+    why = "What should be best could not be tried"
+    if _every_one_met_a_failure(tried):
+        problems = dict.fromkeys(t.problem for t in tried if t.problem and _failed(t))
+        why = f"Every executor met a call that failed: {'; '.join(problems)}"
+    return f"{why}: this is a guess from the calls made alone."
+
+
+def _failed(trial: Trial) -> bool:
+    return trial.problem is not None and trial.problem not in judging.UNTRIED
+
+
+def _every_one_met_a_failure(tried: Sequence[Trial]) -> bool:
+    """Whether of those that were tried none came to its end without a call that failed."""
+    begun = [trial for trial in tried if trial.problem not in judging.UNTRIED]
+    others = {None, STUCK, NOT_SIDE_BY_SIDE}
+    return bool(begun) and not any(trial.problem in others for trial in begun)
 
 
 def is_chosen(candidate: Candidate, choice: Choice | Advice) -> bool:
@@ -191,17 +217,14 @@ def _what_is_doubtful(
         names = ", ".join(_named(t.candidate) for t in tried if t.problem == problem)
         if names:
             yield f"{words} {names}: give a larger budget."
-    failures = [(t.candidate.kind, t.problem) for t in tried if t.problem]
-    for kind, problem in dict.fromkeys(failures):
-        if problem not in judging.UNTRIED:
-            yield f"{kind.capitalize()} failed: {problem}."
+    failures = [(t.candidate.kind, t.problem) for t in tried if t.problem and _failed(t)]
+    told_already = _every_one_met_a_failure(tried)
+    for kind, problem in dict.fromkeys(failures if not told_already else []):
+        yield f"{kind.capitalize()} failed: {problem}."
     if failed:
         sample, error = failed[0]
         left_out = "calls failed and were" if len(failed) > 1 else "call failed and was"
-        yield (
-            f"{len(failed)} {left_out} left out, such as {shown(sample, 60)}: "
-            f"{type(error).__name__}: {error}."
-        )
+        yield (f"{len(failed)} {left_out} left out, such as {shown(sample, 60)}: {told(error)}.")
 
 
 def reasons_unseen(seen: Hints, weighed: Travel, choice: Choice) -> list[str]:
@@ -223,6 +246,8 @@ def reasons_unseen(seen: Hints, weighed: Travel, choice: Choice) -> list[str]:
         found.append("It cannot go to a process: threads help only if it releases the GIL.")
     if weighed.problem:
         found.append(_as_sentence(weighed.problem))
+    elif not weighed.there:
+        found.append("An input can go to a process, and what it weighs cannot be told.")
     else:
         found.append(
             f"An input weighs {_bytes(weighed.there)}; serialising it takes "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ class Travel:
     Attributes:
         problem: why it cannot be made there, naming what cannot travel; None if it can.
         input_stays: it is an input that cannot travel, so it cannot be copied either.
-        there: bytes of an input, on average.
-        back: bytes of a result; None if none was seen.
+        there: bytes of an input, on average; 0 if none could be weighed.
+        back: bytes of a result; None if none was seen, or could be weighed.
         seconds: to serialise and to rebuild an input and a result.
     """
 
@@ -94,7 +95,12 @@ def _take(_: object) -> None:
 
 
 def _packed_in_time(values: Sequence[Any], deadline: float) -> list[tuple[int, float]]:
-    return [_packed(value, deadline) for value in _in_time(values, deadline)]
+    """What can be weighed of these: a handle of `share`, say, travels only with a task."""
+    packed = []
+    for value in _in_time(values, deadline):
+        with suppress(Exception):
+            packed.append(_packed(value, deadline))
+    return packed
 
 
 def _packed(value: Any, deadline: float) -> tuple[int, float]:

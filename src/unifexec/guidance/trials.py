@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from unifexec import WaitTimeoutError, create_executor
+from unifexec.guidance.alone import told
 from unifexec.guidance.ending import end
 
 if TYPE_CHECKING:
@@ -376,7 +377,7 @@ class Contest:
         try:
             act(attempt, *args)
         except (Exception, SystemExit) as error:
-            attempt.trial.problem = f"{type(error).__name__}: {error}"
+            attempt.trial.problem = told(error)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
@@ -394,12 +395,10 @@ class Contest:
         In it, threads start, and workers import what the function needs.
         """
         attempt.start(self._deadline)
-        if self._may_hold_up_the_loop(attempt.trial.candidate):
-            self._run(attempt, LOOKED_AT)
-            if attempt.trial.rate * self._alone.seconds < OVERLAP:
-                attempt.trial.problem = NOT_SIDE_BY_SIDE
-                return
-            attempt.trial.rates.clear()
+        holds_up = self._may_hold_up_the_loop(attempt.trial.candidate)
+        if holds_up and not self._waits_overlap(attempt):
+            attempt.trial.problem = NOT_SIDE_BY_SIDE
+            return
         self._run(attempt, calls)
         for turn in range(10):
             rate = attempt.trial.rates[-1] if attempt.trial.rates else 0.0
@@ -428,6 +427,18 @@ class Contest:
             and LOOKED_AT * alone.seconds < left / 2
             and candidate.workers * alone.seconds > left / 2
         )
+
+    def _waits_overlap(self, attempt: Attempt) -> bool:
+        """Whether a few coroutines at once take less time than one after the other.
+
+        One goes first: with it the loop starts, and what that needs is imported.
+        """
+        for calls in (1, LOOKED_AT):
+            attempt.trial.rates.clear()
+            self._run(attempt, calls)
+        overlap = attempt.trial.rate * self._alone.seconds >= OVERLAP
+        attempt.trial.rates.clear()
+        return overlap
 
     def _start_seconds(self, candidate: Candidate) -> float:
         """For workers to start, and to import what the function needs."""

@@ -28,7 +28,8 @@ def conformance(factory: Callable[..., Executor], **options: Any) -> type:
 
     Arguments:
         factory: called with the standard constructor keywords.
-        options: passed to each call as well.
+        options: passed to each call as well; where a law wants a keyword of its own, such as
+            ``max_workers``, it has the say.
 
     Raises ``ImportError`` if pytest is missing; its message names the cure.
     """
@@ -47,7 +48,7 @@ def conformance(factory: Callable[..., Executor], **options: Any) -> type:
     )
 
     def make(cls: type, /, max_workers: int = 2, **more: Any) -> Executor:
-        return factory(max_workers=max_workers, **options, **more)
+        return factory(**{**options, "max_workers": max_workers, **more})
 
     body = {"make": classmethod(make), "__doc__": f"The laws, for {factory!r}."}
     return type("Conformance", laws, body)

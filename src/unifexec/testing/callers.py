@@ -68,16 +68,23 @@ class Looping:
         return result
 
 
+def for_trio(value: object) -> Any:
+    """A parameter that needs trio: its tests are skipped where that is not installed."""
+    try:
+        import trio  # noqa: F401
+    except ImportError:
+        return pytest.param(value, id="trio", marks=pytest.mark.skip("trio is not installed"))
+    return pytest.param(value, id="trio")
+
+
+BACKENDS = pytest.mark.parametrize("backend", ["asyncio", for_trio("trio")])
+
+
 def callers() -> Iterable[Any]:
     """Those that this environment can run."""
     yield pytest.param(Plain(), id="plain")
     yield pytest.param(Looping("asyncio"), id="asyncio")
-    try:
-        import trio  # noqa: F401
-    except ImportError:
-        yield pytest.param(None, id="trio", marks=pytest.mark.skip("trio is not installed"))
-    else:
-        yield pytest.param(Looping("trio"), id="trio")
+    yield for_trio(Looping("trio"))
 
 
 class Suite:

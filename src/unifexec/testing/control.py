@@ -12,9 +12,8 @@ import pytest
 
 from unifexec import TaskCancelledError, TimeLimitError, WaitTimeoutError, current_task
 from unifexec.testing import tasks
-from unifexec.testing.callers import PATIENCE, Looping, Suite, wait_until
+from unifexec.testing.callers import BACKENDS, PATIENCE, Looping, Suite, wait_until
 
-BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 WAITERS = pytest.mark.parametrize("wait", [tasks.wait_for_file, tasks.wait_for_file_async])
 
 

@@ -11,9 +11,7 @@ import pytest
 
 from unifexec import ExecutorClosedError, TaskCancelledError
 from unifexec.testing import tasks
-from unifexec.testing.callers import PATIENCE, Suite, wait_until
-
-BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+from unifexec.testing.callers import BACKENDS, PATIENCE, Suite, wait_until
 
 
 class Life(Suite):
