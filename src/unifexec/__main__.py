@@ -17,7 +17,7 @@ import unifexec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
+    from typing import Any, TextIO
 
 ROWS = ("http", "parse", "hash", "tiny", "async")
 INTERRUPTED, READER_LEFT = 130, 141  # as a shell tells the end by SIGINT, and by SIGPIPE
@@ -45,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write_any_text() -> None:
     """What the encoding of the output does not know, such as µ, is written by its number."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -121,8 +121,8 @@ def _tell_fault() -> None:
     """Log what a callback raised; where logging itself raises, nothing more can be done."""
     try:
         logger().exception("unifexec: a callback raised")
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 callbacks = Callbacks()
