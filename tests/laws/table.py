@@ -17,6 +17,7 @@ NESTING = "tests/faults/test_nesting.py"
 VOICES = "tests/faults/test_voices.py"
 ENDINGS = "tests/faults/test_endings.py"
 LIFECYCLE = "tests/faults/test_lifecycle.py"
+SCRIPTS = "tests/faults/test_scripts.py"
 
 
 class Row(NamedTuple):
@@ -47,6 +48,7 @@ ROWS = [
     Row("L12", f"{SERIAL}::test_L12_a_result_that_refuses_ends_no_worker", "_worker.py", "            return _messages.VALUE, seconds, self._pack(value)\n        except BaseException as error:", "            return _messages.VALUE, seconds, self._pack(value)\n        except Exception as error:"),
     Row("L12", f"{SERIAL}::test_portable_serial_takes_the_same_road", "_backends/serial.py", "            except Exception as error:\n                failure =", "            except ZeroDivisionError as error:\n                failure ="),
     Row("L12b", f"{SERIAL}::test_L12b_state_of_a_function_does_not_leak", "_pickling.py", "        return fn.__closure__ is None\n", "        return True\n"),
+    Row("L12b", f"{SCRIPTS}::test_L12b_what_an_initializer_binds_is_seen_by_all_tasks", "_scripts.py", "    names.update(_bound)\n", "    pass\n"),
     Row("L13", f"{SUITE}::TestThread::test_L13_stop_iteration_ends_nothing", "_running.py", "    if issubclass(type(error), (StopIteration, StopAsyncIteration)):", "    if False:"),
     Row("L13", f"{ENDINGS}::test_L13_a_module_that_another_thread_imports", "_running.py", '    cancelled_error = getattr(sys.modules.get("asyncio"), "CancelledError", None)\n', '    cancelled_error = sys.modules["asyncio"].CancelledError\n'),
     Row("L14", f"{SUITE}::TestThread::test_L14_gather_cancels_what_has_not_started", "_core/gather.py", "                    task.abort()\n", "                    pass\n"),
@@ -63,6 +65,7 @@ ROWS = [
     Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/executor.py", "            self._room.request_close(cancel=True, abort=True)\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L20", f"{ENDINGS}::test_L20_an_executor_while_the_program_ends", "_backends/room.py", "        if ending.exiting and not self.lives():\n            self._close_here()\n        else:\n            self.post(", "        if True:\n            self.post("),
+    Row("L20", f"{ENDINGS}::test_L20_a_close_waits_in_a_function_that_is_a_handler_too", "_backends/interrupts.py", "    return any(value is frame.f_back for value in given)\n", "    return True\n"),
     Row("L21", f"{SUITE}::TestThread::test_L21_after_shutdown_every_verb_raises", "_backends/room.py", "        if self.closing:\n            raise ExecutorClosedError", "        if False:\n            raise ExecutorClosedError"),
     Row("L22", f"{DEATH}::test_L22_rerun_lost_runs_it_again", "_backends/process.py", "touched = any(", "touched = not any("),
     Row("L22", f"{DEATH}::test_L22_death_half_way_through_a_large_argument", "_core/dispatch.py", "        item.deaths += touched\n", "        item.deaths += 1\n        touched = True\n"),
