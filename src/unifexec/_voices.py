@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+PROCESS = "unifexec-process"  # what records say of their process; of a task's, with its number
+
 # -- in the parent --
 
 
@@ -87,6 +89,8 @@ def _content_of(record: logging.LogRecord) -> dict[str, Any]:
         content["exc_text"] = logging.Formatter().formatException(record.exc_info)
     task = current_task()
     content["task"] = None if task is None else task.name
+    if content.get("processName") == "MainProcess":  # what `logging` takes for it: it is a worker
+        content["processName"] = PROCESS if task is None else f"{PROCESS}-{task.worker}"
     return content
 
 

@@ -48,6 +48,7 @@ def test_L26_log_records_reach_the_parent(caplog: pytest.LogCaptureFixture) -> N
     assert (record.name, record.levelname) == ("some.module", "WARNING")
     assert record.getMessage() == "said hello"
     assert record.process == pid != os.getpid()
+    assert record.processName == "unifexec-process-0"
     assert record.task == "speak"  # type: ignore[attr-defined]
 
 
