@@ -7,6 +7,7 @@ import pickle
 import re
 import threading
 import time
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -146,10 +147,21 @@ def test_numbers_of_other_types() -> None:
         def __index__(self) -> int:
             return int(self)
 
+    class Index:
+        def __index__(self) -> int:
+            return 2
+
     with ThreadExecutor(Whole(2)) as ex:  # type: ignore[arg-type]
-        numbers = ex.map(double, range(5), chunksize=Whole(2), timeout=Fraction(20))  # type: ignore[arg-type]
+        numbers = ex.map(double, range(5), chunksize=Index(), timeout=Fraction(20))  # type: ignore[arg-type]
         assert list(numbers) == [0, 2, 4, 6, 8]
     assert repr(ex) == "<ThreadExecutor max_workers=2 closed>"
+
+
+@pytest.mark.parametrize("value", [True, "2", 1j, 10**400, Decimal("sNaN"), [1]])
+def test_what_is_no_number_of_seconds(ex: Any, value: Any) -> None:
+    """Is named, whatever type it is of."""
+    with pytest.raises(TypeError, match="timeout must be seconds as a float"):
+        ex.map(double, [1], timeout=value)
 
 
 def test_results_cannot_travel(ex: Any) -> None:

@@ -11,7 +11,7 @@ import pickle
 import sys
 from _thread import get_ident
 from contextvars import Context, ContextVar
-from functools import cache
+from functools import cache, singledispatchmethod
 from io import BytesIO, TextIOWrapper
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from weakref import ref
@@ -183,6 +183,7 @@ def _cloud_pickler() -> Any:
 
     ours: dict[type, Any] = {ContextVar: reduce_context_variable}
     ours[TextIOWrapper] = _scripts.refuse_file
+    ours[singledispatchmethod] = _scripts.reduce_dispatching_method
     if CodeType in theirs:  # a test would notice its disappearance
         ours[CodeType] = reduce_code
 
@@ -204,13 +205,13 @@ def _cloud_pickler() -> Any:
             return with_key(obj, reduced) if by_value else reduced
 
         def _reduce_function(self, fn: FunctionType) -> Any:
-            if fn.__module__ != "__main__":
-                return super().reducer_override(fn)
-            if _scripts.is_dispatching(fn):
+            if fn.__module__ == "__main__" and _scripts.is_dispatching(fn):
                 return _scripts.reduce_dispatching(fn)
             reduced = super().reducer_override(fn)
             by_value = type(reduced) is tuple and len(reduced) == LONGEST_REDUCED
-            return _scripts.with_globals(reduced) if by_value else reduced
+            if not (by_value and _scripts.is_script(fn)):
+                return reduced
+            return _scripts.with_globals(fn, reduced, here.homeward)
 
     return Pickler
 

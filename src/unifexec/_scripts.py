@@ -22,29 +22,45 @@ if TYPE_CHECKING:
 
 CACHED = type(functools.cache(len))
 OF_A_CACHE = {"__wrapped__", "cache_parameters"}
-DISPATCHING = {"registry", "dispatch", "register", "_clear_cache"}  # attributes of such a function
+OF_A_DISPATCH = {"__wrapped__", "registry", "dispatch", "register", "_clear_cache"}
+DISPATCHING = getattr(functools.singledispatch(len), "__code__")  # noqa: B009
+BROUGHT = "__unifexec_brought__"  # among globals: those that what is bound here stands for
 
 _bound: dict[str, Any] = {}  # in a worker: the globals that its initializer has bound
 _arriving: list[dict[str, Any]] | None = None  # those of functions that arrive with it
 
 
-def is_dispatching(fn: FunctionType) -> bool:
-    """Whether a function was made by `functools.singledispatch`."""
-    return vars(fn).keys() >= DISPATCHING
+def is_script(fn: FunctionType) -> bool:
+    """Whether a function's globals are those of the script; also of one that arrived here."""
+    return fn.__globals__ is vars(sys.modules["__main__"]) or BROUGHT in fn.__globals__
 
 
-def with_globals(reduced: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What rebuilds a function of ``__main__``, and then looks what its worker has set."""
+def with_globals(fn: FunctionType, reduced: tuple[Any, ...], homeward: bool) -> tuple[Any, ...]:
+    """What rebuilds a function of the script, and then looks what its worker has bound.
+
+    What that is stays here when a function goes home: it gets back what it had brought.
+    """
     make, args, state, _, _, set_state = reduced
+    if homeward and _bound:
+        brought, (attributes, slots) = fn.__globals__.get(BROUGHT, {}), state
+        names = {
+            name: value if value is not _bound.get(name, _bound) else brought[name]
+            for name, value in slots["__globals__"].items()
+            if name in brought or value is not _bound.get(name, _bound)
+        }
+        state = attributes, {**slots, "__globals__": names}
     return make, args, (set_state, state), None, None, _arrive
 
 
 def _arrive(fn: FunctionType, state: tuple[Any, ...]) -> None:
     set_state, its_state = state
+    _, slots = its_state
+    own = slots["__globals__"].copy()
     set_state(fn, its_state)
     names = fn.__globals__
     if _arriving is not None:
         _arriving.append(names)
+    names.setdefault(BROUGHT, {}).update({name: own[name] for name in _bound if name in own})
     names.update(_bound)
 
 
@@ -65,18 +81,27 @@ def initialize(load: Callable[[], tuple[Any, ...]]) -> Any:
         initializer(*initargs)
     for names, then in before:
         changed = {name for name in names if names[name] is not then.get(name, _bound)}
-        _bound.update({name: names[name] for name in changed if name != "__builtins__"})
+        _bound.update({name: names[name] for name in changed - {"__builtins__", BROUGHT}})
     return finalizer
 
 
 def reduce_cached(fn: Any) -> Any:
-    """A function with a cache, of ``__main__``; others travel by name."""
-    if fn.__module__ != "__main__":
+    """A function with a cache; those of modules travel by name."""
+    if _is_importable(fn):
         return NotImplemented
-    options = fn.cache_parameters()
-    more = {name: value for name, value in vars(fn).items() if name not in OF_A_CACHE}
+    options, its = fn.cache_parameters(), getattr(fn.__wrapped__, "__dict__", {})
+    kept = vars(fn).keys() - OF_A_CACHE
+    more = {name: vars(fn)[name] for name in kept if vars(fn)[name] is not its.get(name, fn)}
     sizes, filling = (options["maxsize"], options["typed"]), (fn.__wrapped__, more)
     return _empty_cached, sizes, filling, None, None, _fill_cached
+
+
+def _is_importable(fn: Any) -> bool:
+    module = str(getattr(fn, "__module__", None))
+    found = None if module == "__main__" else sys.modules.get(module)
+    for name in getattr(fn, "__qualname__", "").split("."):
+        found = getattr(found, name, None)
+    return found is fn
 
 
 def _empty_cached(maxsize: int | None, typed: bool) -> Any:
@@ -94,21 +119,41 @@ def _fill_cached(cached: Any, filling: tuple[Any, dict[str, Any]]) -> None:
     vars(cached).update(more)
 
 
+def is_dispatching(fn: FunctionType) -> bool:
+    """Whether it is what `functools.singledispatch` makes; others may have its attributes."""
+    return fn.__code__ is DISPATCHING
+
+
 def reduce_dispatching(fn: Any) -> Any:
-    """A function that `functools.singledispatch` has made, of ``__main__``."""
-    if fn.__module__ != "__main__":
-        return NotImplemented
-    return _empty_dispatching, (), tuple(fn.registry.items()), None, None, _fill_dispatching
+    """A function of the script that `functools.singledispatch` has made."""
+    more = {name: value for name, value in vars(fn).items() if name not in OF_A_DISPATCH}
+    filling = tuple(fn.registry.items()), more
+    return _empty_dispatching, (), filling, None, None, _fill_dispatching
 
 
 def _empty_dispatching() -> Any:
     return functools.singledispatch(lambda *args, **kwargs: None)
 
 
-def _fill_dispatching(fn: Any, registry: tuple[tuple[type, Any], ...]) -> None:
+def _fill_dispatching(fn: Any, filling: tuple[Any, dict[str, Any]]) -> None:
+    registry, more = filling
     for kind, implementation in registry:
         fn.register(kind, implementation)
     functools.update_wrapper(fn, fn.registry[object], updated=())
+    vars(fn).update(more)
+
+
+def reduce_dispatching_method(method: Any) -> Any:
+    """A `functools.singledispatchmethod` of a class of the script."""
+    return _empty_method, (), (method.dispatcher, method.func), None, None, _fill_method
+
+
+def _empty_method() -> Any:
+    return functools.singledispatchmethod(lambda self: None)
+
+
+def _fill_method(method: Any, filling: tuple[Any, Any]) -> None:
+    method.dispatcher, method.func = filling
 
 
 def refuse_file(file: Any) -> Any:

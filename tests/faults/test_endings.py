@@ -918,6 +918,10 @@ def logged(fn):
 def handler(number, frame): strike()
 """,
     "partial": "handler = functools.partial(lambda fn, number, frame: fn(), lambda: strike())",
+    "deletes its arguments": "def handler(number, frame): del number, frame; strike()",
+    "resets itself": """
+def handler(number, frame): signal.signal(number, signal.SIG_DFL); strike()
+""",
     "object": """
 class Handler:
     def __call__(self, number, frame): strike()
@@ -989,3 +993,20 @@ print(_imp.lock_held(), all(task.done() for task in tasks))
 """
     for how in ("closed", "interrupted"):
         assert run(program, kind, how, within=10) == (0, "False True\n", "")
+
+
+def test_L21_a_close_in_a_handler_that_deletes_its_arguments() -> None:
+    """It does not wait: what it would wait for may need what the main thread holds."""
+    program = """
+lock = threading.Lock()
+def needs_it():
+    with lock: pass
+def stop(number, frame): del number, frame; ex.shutdown(); print("left")
+signal.signal(signal.SIGTERM, stop)
+ex = ThreadExecutor(1)
+with lock:
+    task = ex.submit(needs_it)
+    signal.raise_signal(signal.SIGTERM)
+task.result()
+"""
+    assert run(program, within=10) == (0, "left\n", "")

@@ -98,17 +98,33 @@ def kind(x): return "object"
 def _(x: int): return "int"
 @kind.register
 def _(x: list): return [kind(y) for y in x]
+kind.version = 3
+def logged(fn):
+    @functools.wraps(fn)
+    def wrapper(x): return "logged", fn(x)
+    return wrapper
+wrapped = logged(kind)
+cached = functools.cache(kind)
+class Shape:
+    @functools.singledispatchmethod
+    def of(self, x): return "object"
+    @of.register
+    def _(self, x: int): return "int"
 with ProcessExecutor(1) as ex:
     print(ex.submit(kind, [1, "a", [2]]).result(), list(ex.map(kind, [1, "s"])))
-    print(ex.submit(lambda: kind.__name__).result())
+    print(*ex.submit(lambda: (kind.__name__, kind.version)).result())
+    print(ex.submit(cached, 1).result(), type(ex.submit(wrapped, 1).exception()).__name__)
+    print(ex.submit(lambda: Shape().of(1)).result())
 """
 
 
 def test_L24_functions_that_dispatch(tmp_path: Path) -> None:
-    """Also such as call themselves."""
+    """Also such as call themselves, with attributes, or methods; what copies them is refused."""
     assert printed(tmp_path, DISPATCHING) == [
         "['int', 'object', ['int']] ['int', 'object']",
-        "kind",
+        "kind 3",
+        "int SerializationError",
+        "int",
     ]
 
 
@@ -123,3 +139,32 @@ with ProcessExecutor(1) as ex, open(__file__) as file:
 def test_L12_open_files_do_not_become_copies_of_their_text(tmp_path: Path) -> None:
     """Refused, with the cure; the interpreter's own streams travel by name."""
     assert printed(tmp_path, FILES) == ["SerializationError True"] * 2 + ["True"]
+
+
+HOME = """
+import threading
+state = "of the script"
+def set_up():
+    global state, lock
+    state, lock = "of the worker", threading.Lock()
+def told(): return state
+def locked(): return lock
+def make(): return told, (lambda: state), locked, told()
+stranger = {"__name__": "__main__", "state": "its own"}
+exec("def told_there(): return state", stranger)
+with ProcessExecutor(1, initializer=set_up) as ex:
+    *home, there = ex.submit(make).result()
+    print(there, "|", home[0](), "|", home[1]())
+    print(ex.submit(home[0]).result(), "|", ex.submit(stranger["told_there"]).result())
+    try: home[2]()
+    except NameError as error: print(error)
+"""
+
+
+def test_L12b_what_an_initializer_binds_stays_in_its_worker(tmp_path: Path) -> None:
+    """A function that comes home has the globals that it had brought, and no lock of a worker's."""
+    assert printed(tmp_path, HOME) == [
+        "of the worker | of the script | of the script",
+        "of the worker | its own",
+        "name 'lock' is not defined",
+    ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from _queue import Empty, SimpleQueue
 
 from unifexec import _wait
-from unifexec._core.task import logger
+from unifexec._core.task import tell_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Callbacks:
                 try:
                     call()
                 except BaseException:  # SystemExit, say: those behind it are to be run
-                    _tell_fault()
+                    tell_fault("unifexec: a callback raised")
                 del call  # while we wait for more, it would keep its task alive
 
     def flush(self, timeout: float | None = None) -> None:
@@ -115,14 +114,6 @@ class Mark(_wait.Watched):
     def is_reached(self) -> bool:
         """Whether they are."""
         return self._reached
-
-
-def _tell_fault() -> None:
-    """Log what a callback raised; where logging itself raises, nothing more can be done."""
-    try:
-        logger().exception("unifexec: a callback raised")
-    except BaseException as error:
-        sys.excepthook(type(error), error, error.__traceback__)
 
 
 callbacks = Callbacks()

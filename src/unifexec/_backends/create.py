@@ -54,7 +54,7 @@ def create_executor(kind: str, **options: Any) -> Any:
         ValueError: an unknown kind; the message lists the known ones.
         TypeError: an option that the class does not have.
     """
-    if kind not in KINDS:
+    if kind not in [*KINDS]:  # which also takes what cannot be hashed
         known = ", ".join(map(repr, KINDS))
         raise ValueError(f"unknown kind of executor {kind!r}: the known ones are {known}")
     module, name = KINDS[kind]

@@ -27,7 +27,7 @@ def is_from_outside(error: BaseException) -> bool:
         return False
     frames = _frames_of(error.__traceback__)
     codes = _codes_of_handlers()
-    if any(_is_handler(frame, codes) for frame, _ in frames):
+    if any(_was_handler(frame, codes) for frame, _ in frames):
         return True
     return issubclass(type(error), KeyboardInterrupt) and not (frames and _raises(*frames[-1]))
 
@@ -74,16 +74,34 @@ def _is_handler(frame: FrameType, codes: set[Any]) -> bool:
     """Whether the interpreter has called it: with the frame that it interrupted, its caller.
 
     Its code alone does not say so: all functions of one decorator have the same, and a handler
-    may be called as any other function.
+    may be called as any other function. But one that has deleted its arguments counts: a close
+    that waits in a handler may never end.
     """
-    code = frame.f_code
-    if code not in codes or frame.f_back is None:
+    if frame.f_code not in codes:
         return False
+    given = _given_to(frame)
+    return given is None or any(value is frame.f_back for value in given)
+
+
+def _was_handler(frame: FrameType, codes: set[Any]) -> bool:
+    """The same of a frame that an exception has left; it need not be installed any more."""
+    given = _given_to(frame)
+    if given is None or frame.f_back is None:
+        return given is None and frame.f_code in codes
+    has_number = any(isinstance(value, int) for value in given)
+    return has_number and any(value is frame.f_back for value in given)
+
+
+def _given_to(frame: FrameType) -> list[Any] | None:
+    """The arguments of a call by position, or None where some of them were deleted."""
+    code, names = frame.f_code, frame.f_locals
     count = code.co_argcount
-    given: list[Any] = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
-    if code.co_flags & VARARGS:
-        given += frame.f_locals.get(code.co_varnames[count + code.co_kwonlyargcount], ())
-    return any(value is frame.f_back for value in given)
+    parameters = list(code.co_varnames[:count])
+    rest = code.co_varnames[count + code.co_kwonlyargcount] if code.co_flags & VARARGS else None
+    if not {*names} >= {*parameters, *filter(None, [rest])}:
+        return None
+    given = [names[name] for name in parameters]
+    return given if rest is None else [*given, *names[rest]]
 
 
 def _code_of(handler: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unifexec._backends.interrupts import is_from_outside
 from unifexec._core.checks import check_choice, check_count
-from unifexec._core.task import logger
+from unifexec._core.task import tell_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Setup:
             except BaseException as error:
                 if is_from_outside(error):
                     raise  # Ctrl-C, where it runs in the main thread
-                logger().exception("the finalizer %r raised", self.finalizer)
+                tell_fault("the finalizer %r raised", self.finalizer)
 
 
 def checked_workers(max_workers: int | None, default: int) -> int:

@@ -6,8 +6,10 @@ from _operator import index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    R = TypeVar("R")
 
 
 INFINITY = float("inf")
@@ -31,34 +33,47 @@ def check_callable(fn: Any, verb: str) -> None:
 
 def check_count(name: str, value: Any, least: int = 1) -> int:
     """The whole number, of whatever type (numpy's, say); a bool is none."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    number = _number_of(value, index)
+    if number is None:
         raise TypeError(f"{name} must be an int or left out, got {value!r}")
-    if value < least:
+    if number < least:
         bound = "greater than 0" if least == 1 else f"at least {least}"
         raise ValueError(f"{name} must be {bound}, got {value!r}")
-    return index(value)
+    return number
 
 
 def check_seconds(name: str, value: Any, *, zero: bool = True, none: bool = True) -> float:
     """A finite, non-negative number of seconds; say whether None would do."""
-    _check_number(name, value, none)
-    if not 0 <= value < INFINITY or (value == 0 and not zero):  # NaN is neither
+    number = _seconds_of(name, value, none)
+    if not 0 <= number < INFINITY or (number == 0 and not zero):  # NaN is neither
         least = "at least 0" if zero else "greater than 0"
         or_none = " (None: no limit)" if none else ""
         raise ValueError(f"{name} must be finite and {least}{or_none}, got {value!r}")
-    return float(value)
+    return number
 
 
 def check_timeout(name: str, value: Any) -> float:
     """How long to wait, at most: a time that is over already is 0, as in the standard library."""
-    _check_number(name, value, True)
-    return 0.0 if value < 0 else check_seconds(name, value)
+    return 0.0 if _seconds_of(name, value, True) < 0 else check_seconds(name, value)
 
 
-def _check_number(name: str, value: Any, none: bool) -> None:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
+def _seconds_of(name: str, value: Any, none: bool) -> float:
+    is_number = hasattr(value, "__float__") or hasattr(value, "__index__")
+    number = _number_of(value, float) if is_number else None
+    if number is None:
         or_none = ", or None for no limit" if none else ""
         raise TypeError(f"{name} must be seconds as a float{or_none}, got {value!r}")
+    return number
+
+
+def _number_of(value: Any, kind: Callable[[Any], R]) -> R | None:
+    """A number of any type as one of ours; None if it is none, or beyond all of them."""
+    if isinstance(value, (bool, complex)):
+        return None
+    try:
+        return kind(value)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

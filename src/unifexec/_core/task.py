@@ -17,8 +17,10 @@ would do as well, but the garbage collector would look at each, and there may be
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 
 from unifexec import _wait
 from unifexec._core.checks import check_timeout
@@ -449,7 +451,16 @@ class _Callback:
         try:
             self._fn(self._task)
         except Exception:
-            logger().exception("a callback of %r raised", self._task)
+            tell_fault("a callback of %r raised", self._task)
+
+
+def tell_fault(text: str, *args: Any) -> None:
+    """Log the error that is being handled; where logging raises, say on standard error why."""
+    try:
+        logger().exception(text, *args)
+    except BaseException as error:
+        with suppress(BaseException):
+            sys.excepthook(type(error), error, error.__traceback__)
 
 
 def logger() -> Any:
