@@ -9,7 +9,7 @@ import threading
 import time
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -82,6 +82,8 @@ def test_gather_takes_tasks(ex: Any) -> None:
     """A callable is to be submitted first."""
     with pytest.raises(TypeError, match=r"gather\(\) needs tasks.*executor\.submit"):
         ex.gather(double)
+    with pytest.raises(TypeError, match=r"submit the function"):
+        ex.gather(double_async(1))  # it is closed: nothing warns that it was never awaited
     with pytest.raises(ValueError, match="errors must be one of 'raise', 'return', 'group'.*'no'"):
         ex.gather(errors="no")
 
@@ -151,8 +153,13 @@ def test_numbers_of_other_types() -> None:
         def __index__(self) -> int:
             return 2
 
-    with ThreadExecutor(Whole(2)) as ex:  # type: ignore[arg-type]
-        numbers = ex.map(double, range(5), chunksize=Index(), timeout=Fraction(20))  # type: ignore[arg-type]
+    whole, index, fraction = (
+        cast("int", Whole(2)),
+        cast("int", Index()),
+        cast("float", Fraction(20)),
+    )
+    with ThreadExecutor(whole) as ex:
+        numbers = ex.map(double, range(5), chunksize=index, timeout=fraction)
         assert list(numbers) == [0, 2, 4, 6, 8]
     assert repr(ex) == "<ThreadExecutor max_workers=2 closed>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -44,5 +44,6 @@ def test_without_trio_its_laws_are_skipped(tmp_path: Path) -> None:
 
 def test_a_law_has_the_say_on_its_workers() -> None:
     """Also where the factory is to be called with a number of them."""
-    with conformance(ThreadExecutor, max_workers=4).make(1) as executor:  # type: ignore[attr-defined]
+    laws: Any = conformance(ThreadExecutor, max_workers=4)
+    with laws.make(1) as executor:
         assert executor._max_workers == 1

@@ -41,9 +41,9 @@ def live(sock_fd: int, mark_fd: int, lifeline: int, hand_fd: int) -> None:
         os.register_at_fork(after_in_child=worker.leave_the_pipe)
     signal.signal(ABORT_SIGNAL, worker.interrupt)
     if worker.set_up():
-        control = threading.Thread(target=_control, args=(worker,), daemon=True)
-        control.name = "unifexec-control"
-        control.start()
+        threading.Thread(
+            target=_control, args=(worker,), name="unifexec-control", daemon=True
+        ).start()
         worker.run()
 
 

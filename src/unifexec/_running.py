@@ -249,6 +249,11 @@ class Claims:
             raise StopIteration from None
 
 
+def this_worker() -> Any:
+    """The `_worker.Worker` that this process is, or None; without loading what a parent has not."""
+    return getattr(sys.modules.get("unifexec._worker"), "this_worker", None)
+
+
 def gil_is_enabled() -> bool:
     """Whether threads run Python code one at a time."""
     enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)

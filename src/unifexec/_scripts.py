@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CACHED = type(functools.cache(len))
 OF_A_CACHE = {"__wrapped__", "cache_parameters"}
 OF_A_DISPATCH = {"__wrapped__", "registry", "dispatch", "register", "_clear_cache"}
-DISPATCHING = getattr(functools.singledispatch(len), "__code__")  # noqa: B009
+DISPATCHING = getattr(functools.singledispatch(len), "__code__")  # noqa: B009  (its type is said to have none)
 BROUGHT = "__unifexec_brought__"  # among globals: those that what is bound here stands for
 
 _bound: dict[str, Any] = {}  # in a worker: the globals that its initializer has bound
@@ -42,20 +42,18 @@ def with_globals(fn: FunctionType, reduced: tuple[Any, ...], homeward: bool) -> 
     """
     make, args, state, _, _, set_state = reduced
     if homeward and _bound:
-        brought, (attributes, slots) = fn.__globals__.get(BROUGHT, {}), state
-        names = {
-            name: value if value is not _bound.get(name, _bound) else brought[name]
-            for name, value in slots["__globals__"].items()
-            if name in brought or value is not _bound.get(name, _bound)
-        }
-        state = attributes, {**slots, "__globals__": names}
+        attributes, slots = state
+        names, brought = slots["__globals__"], fn.__globals__.get(BROUGHT, {})
+        bound = {name for name in names if names[name] is _bound.get(name, _bound)}
+        stays = {name: names[name] for name in names.keys() - bound}
+        goes_back = {name: brought[name] for name in bound & brought.keys()}
+        state = attributes, {**slots, "__globals__": {**stays, **goes_back}}
     return make, args, (set_state, state), None, None, _arrive
 
 
 def _arrive(fn: FunctionType, state: tuple[Any, ...]) -> None:
     set_state, its_state = state
-    _, slots = its_state
-    own = slots["__globals__"].copy()
+    own = its_state[1]["__globals__"]  # which `set_state` takes out of there
     set_state(fn, its_state)
     names = fn.__globals__
     if _arriving is not None:

@@ -146,8 +146,8 @@ def mend_imports() -> None:
     1. Another thread imports something, and has the lock for a moment. 2. Ours is to import as
     well, and waits for it; 3. Ctrl-C is pressed. 4. We get the lock, and before the ``try`` of
     `importlib` that gives it back begins, Python raises KeyboardInterrupt. From then on the lock
-    is ours, and no other thread imports anything, also none that we wait for. (CPython 3.11 to
-    3.13; 11 of 600 programs that were interrupted in their first milliseconds hung like that.)
+    is ours, and no other thread imports anything, also none that we wait for. (On CPython 3.13,
+    11 of 600 programs that were interrupted in their first milliseconds hung like that.)
 
     Whoever comes here is in no such ``try``. Private, as there is no other way: a test notices
     its disappearance.

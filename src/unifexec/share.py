@@ -11,11 +11,11 @@ On a serial, thread or async executor ``.value`` is the object itself, and nothi
 
 from __future__ import annotations
 
-import sys
 import threading
 from weakref import WeakSet, WeakValueDictionary
 
 from unifexec import _definitions, _pickling
+from unifexec._running import this_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _arrived(token: int) -> Shared[Any]:
     handle = _handles.get(token)
     if handle is not None:
         return handle
-    worker = getattr(sys.modules.get("unifexec._worker"), "this_worker", None)
+    worker = this_worker()
     if worker is None or token not in worker.shared:
         raise LookupError("the shared value is not in this process: its handle was closed")
     handle = Shared(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 from contextvars import ContextVar, copy_context
@@ -518,27 +519,46 @@ def test_what_cannot_be_begun_is_not_accepted(kind: str, monkeypatch: pytest.Mon
     assert executor.stats().done == 1
 
 
-def test_L27_a_logger_that_raises_ends_no_callbacks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("hook", ["said", "raises too"])
+@pytest.mark.parametrize("kind", ["serial", "thread", "process", "async"])
+def test_L27_a_logger_that_raises_ends_nothing(
+    kind: str, hook: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error of the one, and that of the other, are on standard error; the next one runs."""
+    """The error of a callback, and that of the logger, are on standard error; the next one runs."""
 
     class Raises(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
             raise ZeroDivisionError("in the filter")
 
     def fail(task: object) -> None:
-        raise SystemExit("in the callback")
+        raise ValueError("in the callback")
 
-    filtering, called = Raises(), []
-    logging.getLogger("unifexec").addFilter(filtering)
-    try:
-        with ThreadExecutor(1) as executor:
-            executor.submit(time.sleep, 0.05).add_done_callback(fail)
-            executor.submit(time.sleep, 0.1).add_done_callback(called.append)
-    finally:
-        logging.getLogger("unifexec").removeFilter(filtering)
+    def raise_too(*told: object) -> None:
+        raise ZeroDivisionError("in the hook")
+
+    if hook == "raises too":
+        monkeypatch.setattr(sys, "excepthook", raise_too)
+    monkeypatch.setattr(logging.getLogger("unifexec"), "filters", [Raises()])
+    called: list[object] = []
+    with create_executor(kind, max_workers=1) as executor:
+        executor.submit(time.sleep, 0.05).add_done_callback(fail)
+        executor.submit(time.sleep, 0.1).add_done_callback(called.append)
     assert len(called) == 1
     errors = capsys.readouterr().err
-    assert "in the filter" in errors
-    assert "in the callback" in errors
+    assert ("in the filter" in errors, "in the callback" in errors) == (hook == "said",) * 2
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+def test_L27_a_logger_that_raises_keeps_no_close_from_its_end(
+    kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a finalizer raises."""
+
+    class Raises(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise ZeroDivisionError("in the filter")
+
+    monkeypatch.setattr(logging.getLogger("unifexec"), "filters", [Raises()])
+    with create_executor(kind, max_workers=1, finalizer=partial(int, "no number")) as executor:
+        assert executor.submit(abs, -1).result(20) == 1
+    assert "in the filter" in capsys.readouterr().err

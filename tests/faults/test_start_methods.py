@@ -231,6 +231,6 @@ socket.setdefaulttimeout(0.1)
 with ProcessExecutor(1, start_method=sys.argv[1]) as ex:
     for _ in range(2):
         print(ex.submit(abs, -2).result())
-        time.sleep(0.3)
+        time.sleep(0.3)  # longer than that: the worker waits meanwhile
 """
     assert run(program, start_method) == (0, "2\n2\n", "")

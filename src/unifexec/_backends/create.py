@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from importlib import import_module
 from weakref import WeakValueDictionary
+
+from unifexec._running import this_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _stand_in(kind: str, max_workers: int, async_backend: str) -> Any:
     if kind != "process":
         return create_executor(kind, **options)
     executor = create_executor("thread", **options)
-    worker = getattr(sys.modules.get("unifexec._worker"), "this_worker", None)
+    worker = this_worker()
     if worker is not None:
         executor._room.gate = worker.gate
     return executor

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class LocalExecutor(Verbs):
-    """What the four executors have in common: a room of their own, and its end."""
+    """An executor in this process, which its room belongs to."""
 
     _room: Room
 
@@ -67,8 +67,7 @@ class LocalExecutor(Verbs):
         if self._room.inherited():
             return
         if error is not None:
-            _wait.mend_imports()
-            self._room.request_close(cancel=True, abort=True)
+            self._give_up()
         self.shutdown(wait=True)
 
     async def __aenter__(self) -> Self:
@@ -84,12 +83,16 @@ class LocalExecutor(Verbs):
         if self._room.inherited():
             return
         if error is not None:
-            _wait.mend_imports()
-            self._room.request_close(cancel=True, abort=True)
+            self._give_up()
         from anyio import CancelScope
 
         with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
             await self.aclose()
+
+    def _give_up(self) -> None:
+        """Left by an exception: what has not started never will, what runs is to stop (L20)."""
+        _wait.mend_imports()
+        self._room.request_close(cancel=True, abort=True)
 
     def __del__(self) -> None:
         room = getattr(self, "_room", None)
