@@ -8,6 +8,7 @@ ones spread better over the workers. An item that turns out slow holds nobody up
 from __future__ import annotations
 
 BATCH_SECONDS = 0.005  # work per batch: long against the way there and back, 0.3 ms where measured
+WHOLE_SECONDS = 0.0001  # work that is not divided among workers: it is over before they have begun
 AHEAD_SECONDS = 0.5  # work per worker in the window: long against a pause of the consumer
 LEAST_AHEAD = 4  # items per worker in the window, however slow they are
 MOST_AHEAD = 16384  # items in the window, however fast: bounds the memory of results
@@ -39,5 +40,6 @@ def batch_size(workers: int, mean: float | None, window: int) -> int:
     """How many items travel together; one, as long as nothing is known."""
     if mean is None:
         return 1
-    fair = max(1, window // (2 * workers))
-    return int(max(1, min(BATCH_SECONDS / max(mean, 1e-7), fair)))
+    mean = max(mean, 1e-7)
+    fair = max(window // (2 * workers), min(window, int(WHOLE_SECONDS / mean)))
+    return int(max(1, min(BATCH_SECONDS / mean, fair)))
