@@ -61,12 +61,16 @@ class Call(Job, CurrentTask):
         self.lane: Lane | None = None
         self.on_loop = room.awaits(batch)  # a job, or with the carrier's next step
         self.over = False
-        self._place = Place(room, run.number)
         self._waits = 0
         self._batch = batch
         self._room = room
         self._start = 0.0
         self._unawaited: Unawaited | None = None
+
+    @property
+    def _place(self) -> Place:  # type: ignore[override]
+        """Few tasks ever leave theirs."""
+        return Place(self._room, self.number)
 
     # -- as a job --
 
@@ -84,8 +88,12 @@ class Call(Job, CurrentTask):
         if self._unawaited is not None:
             return self._unawaited.awaitable
         batch = self._batch
-        args, kwargs = arguments_of(batch, batch.items[0])
-        made: Awaitable[Any] = batch.work(*args, **kwargs)
+        made: Awaitable[Any]
+        if batch.unary:
+            made = batch.work(batch.items[0])
+        else:
+            args, kwargs = arguments_of(batch, batch.items[0])
+            made = batch.work(*args, **kwargs)
         return made
 
     def ended(self, succeeded: bool, value: Any) -> None:

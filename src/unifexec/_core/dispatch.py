@@ -78,14 +78,15 @@ class Run:
     )  # fmt: skip
 
     def __init__(self, number: int, worker: Worker, batch: Batch, now: float) -> None:
+        size = len(batch)
         self.number: int = number
         self.worker: Worker = worker
         self.batch: Batch = batch
         self.cursor: int = 0  # the item that runs, or will run next
-        self.end: int = len(batch)  # items from here on were withdrawn
+        self.end: int = size  # items from here on were withdrawn
         self.progress: float = now  # when it was sent, or last answered
         self.stopping: bool = False  # the current item was told to stop
-        self.doomed: int = len(batch)  # items from here on shall not go on
+        self.doomed: int = size  # items from here on shall not go on
         self.settled: bool = False  # the current item has its outcome already, on time
         self.given_up: int = -1  # the item that was over its grace, and is given up
         self.withdrawing: bool = False
@@ -252,7 +253,8 @@ class Dispatch:
             if run is None:
                 self.abandoned.discard(number)
                 continue
-            if run.batch.plain and type(outcome) is Success and self._undisturbed(number):
+            batch = run.batch
+            if batch.plain and type(outcome) is Success and batch.options.time_limit is None:
                 self._settle_next(run, outcome)
             else:
                 self._answer_item(run, outcome)
@@ -613,7 +615,8 @@ class Dispatch:
         self._actions.append(("spawn", worker))
 
     def _send(self, batch: Batch, worker: Worker, now: float) -> None:
-        if not self._trim(batch):
+        size = self._trim(batch)
+        if not size:
             if not worker.runs:
                 self.idle.append(worker)
             return
@@ -621,16 +624,16 @@ class Dispatch:
         if isinstance(batch, Single):
             if self.queue and self.bundles:
                 batch = self._bundled(batch, min(share, self._bundle_size()))
-        elif len(batch) > share:
-            self.queue.appendleft(batch.part(share, len(batch)))
+        elif size > share:
+            self.queue.appendleft(batch.part(share, size))
             del batch.items[share:]
         elif batch.loose and self.queue:
-            self._extend(batch, min(share, self._bundle_size(len(batch))))
+            self._extend(batch, min(share, self._bundle_size(size)))
         run = Run(self._next_number(), worker, batch, now)
         self.runs[run.number] = run
         worker.runs.append(run)
         self.active += 1
-        if len(batch) > 1:
+        if run.end > 1:
             self._remind(now + PATIENCE, "patience", run.number, 0)
         self._actions.append(("send", run))
 
@@ -647,11 +650,11 @@ class Dispatch:
     def _bundled(self, first: Single, most: int) -> Batch:
         """The task with those behind it that run under the same options."""
         members, options, queue = [first], first.options, self.queue
-        while queue and len(members) < most:
-            batch = queue[0]
+        for _ in range(min(most - 1, len(queue))):
+            batch = queue.popleft()
             if type(batch) is not Single or batch.options is not options:
+                queue.appendleft(batch)
                 break
-            queue.popleft()
             if batch.sink.claim_batch(batch):
                 members.append(batch)
             else:
@@ -674,13 +677,13 @@ class Dispatch:
             and not more.deaths
         )
 
-    def _trim(self, batch: Batch) -> bool:
-        """Drop the items that must not start; False if none is left."""
-        wanted = batch.sink.claim_batch(batch)
-        if wanted < len(batch):
-            self._fail(batch.part(wanted, len(batch)), verdicts.cancelled)
+    def _trim(self, batch: Batch) -> int:
+        """Drop the items that must not start; how many are left."""
+        wanted, size = batch.sink.claim_batch(batch), len(batch)
+        if wanted < size:
+            self._fail(batch.part(wanted, size), verdicts.cancelled)
             del batch.items[wanted:]
-        return wanted > 0
+        return wanted
 
     def _answer_item(self, run: Run, outcome: Any) -> None:
         """One item is over: with its own outcome, unless it was over before."""
