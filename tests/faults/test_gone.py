@@ -389,10 +389,10 @@ def test_L25_who_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch) 
         making = Raises()
         monkeypatch.setattr(task_module, "_making", making)
         with pytest.raises(KeyboardInterrupt):
-            task._made("_awaiting", [1])
+            task._made("_made_waiters", [1])
         left = dict(making)
         assert left
         monkeypatch.setattr(task_module, "_making", left)
-        other._made("_awaiting", [2])
+        other._made("_made_waiters", [2])
         assert not left
-        assert (task._made("_awaiting", [3]), other._made("_awaiting", [4])) == ([1], [2])
+        assert (task._made("_made_waiters", [3]), other._made("_made_waiters", [4])) == ([1], [2])

@@ -36,16 +36,17 @@ if TYPE_CHECKING:
 class Batch:
     """Items that travel together; ``first`` is the index of the first of them."""
 
+    first: int
+    plain: bool  # nobody asks for more than the values of those that succeed
+    loose: bool  # may be joined with what follows it in its map
+    unary: bool  # an item is the one argument of a call, else what the backend made of all
+    context: Any  # a copy of the caller's, where the backend runs in it
+
     # What most batches have: here, and not in each of them, for there are very many.
-    first: int = 0
     single: bool = False  # a task of its own, that may be bundled with others
-    plain: bool = False  # nobody asks for more than the values of those that succeed
-    loose: bool = False  # may be joined with what follows it in its map
-    unary: bool = False  # an item is the one argument of a call, else what the backend made of all
     deaths: int = 0  # how often a worker died of its first item
     near_deaths: int = 0  # how often one died with it, and had not touched it
     aborted: bool = False  # a task that shall not start, or stops when its turn comes
-    context: Any = None  # a copy of the caller's, where the backend runs in it
     name: str
 
     def __init__(
@@ -100,6 +101,8 @@ class Single(Batch):
     """One task by itself; it may be bundled with others that wait."""
 
     single = True
+    first = 0
+    plain = loose = unary = False
 
     def __init__(
         self, task: NamedSink, work: Any, item: Any, options: Options, context: Any = None

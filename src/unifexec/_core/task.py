@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 _TOKEN, _ASKED, _SETTLED = 1, 2, 3  # see `Task._marks`
 _NEW = bytes([_TOKEN])
+_new_marks = bytearray(_NEW).copy  # half of what making one takes
 _VALUE: Any = object()  # it succeeded: the value stands in `_result`
 _NOT_MADE: Any = ()  # what stands for a list that nobody needed yet
 _making: dict[tuple[Task[Any], str], Any] = {}  # see `Task._made`
@@ -75,24 +76,26 @@ class Task(Future["R"]):
     name: str
     """The task's name: that of its function, or of ``with_options(name=)``."""
 
-    # What `Future.__init__` would set, and more: here, as long as nobody asks for another.
-    _state = "PENDING"
-    _result: Any = None
+    _result: R
+    _seconds: float
+
+    # Of what `Future.__init__` would set, and more, all that few tasks ever need: here, as long
+    # as nobody asks for another. To set an attribute that the class has, too, takes the
+    # interpreter ten times as long; so what each task needs is in `__init__`.
     _exception: BaseException | None = None
-    _seconds = 0.0
     _cancel_won = False
-    _outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: a success not asked for yet
-    _watchers: Any = _NOT_MADE
-    _callbacks: Any = _NOT_MADE
-    _awaiting: Any = _NOT_MADE
-    _asked: Any = _NOT_MADE  # and this one when the standard library asks for it
+    _asked: Any = _NOT_MADE  # when the standard library asks for it
     _made_waiters: Any = _NOT_MADE
 
     def __init__(self, home: Home, name: str, abortable: bool = True) -> None:
         self.name = name
         self._home = home
         self._abortable = abortable
-        self._marks = bytearray(_NEW)  # the token; then who comes first, see `_condition`
+        self._marks = _new_marks()  # the token; then who comes first, see `_condition`
+        self._state = "PENDING"
+        self._outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: see `settle_value`
+        self._watchers: Any = _NOT_MADE
+        self._callbacks: Any = _NOT_MADE
 
     # -- the table of states: used by the core --
 
@@ -140,8 +143,9 @@ class Task(Future["R"]):
             return
         self._result, self._seconds = value, seconds
         self._outcome = _VALUE
-        self._marks.append(_SETTLED)
-        if self._marks[0] == _SETTLED and not self._watchers and not self._callbacks:
+        marks = self._marks
+        marks.append(_SETTLED)
+        if marks[0] == _SETTLED and not self._watchers and not self._callbacks:
             self._state = "FINISHED"
         else:
             self._tell_all()
@@ -391,21 +395,19 @@ class Task(Future["R"]):
     async def _suspend(self) -> None:
         """Wait for the outcome."""
         self._home.check_alive()
-        me = object()
-        self._made("_awaiting", []).append(me)
         try:
             await _wait.suspend(self, self.done)
         except BaseException:  # the scope we wait in was cancelled (L17)
-            if not self.cancel() and not self._is_awaited_by_others():
+            if not self.cancel() and not self._is_waited_for():
                 self.abort()
             raise
-        finally:
-            self._awaiting.remove(me)
 
-    def _is_awaited_by_others(self) -> bool:
-        """Whether somebody waits besides one that awaits it, or has asked to be called back."""
-        others = self._watchers or self._callbacks or self._made_waiters
-        return bool(others) or len(self._awaiting) > 1
+    def _is_waited_for(self) -> bool:
+        """Whether somebody waits for it, or has asked to be called back.
+
+        Who waits is among the watchers; who was cancelled is not, when it comes to ask.
+        """
+        return bool(self._watchers or self._callbacks or self._made_waiters)
 
     def _wait_for_outcome(self, timeout: float | None) -> None:
         if timeout is not None:
