@@ -9,6 +9,8 @@ import asyncio
 import gc
 import threading
 from collections import Counter
+from contextvars import Context
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor
@@ -17,8 +19,11 @@ from unifexec._backends.child import Child
 from unifexec._backends.lanes import Lane
 from unifexec._backends.process import ProcessRoom
 from unifexec._backends.thread import ThreadRoom
+from unifexec._backends.trips import Contexts
 from unifexec._core import batching
-from unifexec._core.batches import Bundle
+from unifexec._core.batches import Batch, Bundle, Nobody, Single
+from unifexec._core.options import Options
+from unifexec._core.task import Task
 
 if TYPE_CHECKING:
     import pytest
@@ -102,6 +107,77 @@ def test_a_bundle_goes_to_a_thread_by_one_hand_over(monkeypatch: pytest.MonkeyPa
             task.result()
         assert counts["ThreadRoom.do_send"] < MANY / 2
         assert counts["Lane.put"] < MANY / 2
+
+
+def test_one_wake_up_is_enough_for_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While who was woken has not come to look, nobody is woken again."""
+    with ThreadExecutor(2) as threads, ProcessExecutor(2) as processes:
+        for executor in threads, processes:
+            executor.submit(nothing).result()
+            room = executor._room
+            while not room._asleep:  # it says that it is done a moment earlier
+                pass
+            with room._turn:  # nobody decides: whoever is woken leaves it to us
+                counts = count_calls(monkeypatch, (type(room), "wake"))
+                tasks = [executor.submit(nothing) for _ in range(MANY)]
+            room.serve()
+            for task in tasks:
+                task.result()
+            assert counts[f"{type(room).__name__}.wake"] < 10
+
+
+def test_the_carrier_leaves_the_interpreter_to_who_decides() -> None:
+    """A lane that decides has more to look at than it knows: it is not asked again and again."""
+    with ThreadExecutor(1) as executor:
+        executor.submit(nothing).result()
+        room = executor._room
+        with room._turn:
+            room._decider = threading.get_ident()
+            served: list[None] = []
+            serve = room.serve
+            room.serve = lambda: (served.append(None), serve())  # type: ignore[assignment]
+            room._mailbox.put((lambda now: None, ()))
+            room._bell.put(None)
+            sleep(0.05)
+            room._decider = 0
+        room.serve()
+        assert 0 < len(served) < 100
+
+
+def test_calls_that_set_no_context_variable_share_a_context(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the caller has set none either."""
+    made: list[Context] = []
+    make = Contexts.__init__
+
+    def make_and_count(self: Contexts, *args: Any) -> None:
+        make(self, *args)
+        fresh = self.fresh
+        self.fresh = lambda: (made.append(context := fresh()), context)[1]
+
+    monkeypatch.setattr(Contexts, "__init__", make_and_count)
+
+    def run_them() -> None:
+        with ThreadExecutor(1) as executor:
+            assert list(executor.map(identity, range(MANY))) == list(range(MANY))
+            for task in [executor.submit(nothing) for _ in range(MANY)]:
+                task.result()
+
+    Context().run(run_them)
+    assert 0 < len(made) < 2 * MANY / 5
+
+
+def test_what_each_task_sets_is_no_attribute_of_its_class() -> None:
+    """The interpreter sets such an attribute by a way that takes ten times as long."""
+    with ThreadExecutor(1) as executor:
+        task = executor.submit(nothing)
+        task.result()
+    assert not vars(task).keys() & vars(Task).keys() - {"__dict__"}
+    batch = Batch(Nobody(""), None, [], Options(), "", 0)
+    assert not vars(batch).keys() & vars(Batch).keys()
+    single = Single(Nobody(""), None, (), Options())
+    assert not vars(single).keys() & (vars(Batch).keys() | vars(Single).keys())
 
 
 def test_one_task_at_a_time_needs_no_carrier(monkeypatch: pytest.MonkeyPatch) -> None:

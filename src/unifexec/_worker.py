@@ -62,7 +62,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     import socket
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from types import FrameType
     from typing import Any
 
@@ -555,21 +555,40 @@ class Worker:
         Returns what an item raised. What is raised here is no item's: Python looks for signals
         also before the next item is taken.
 
+        Items share a context, and so start with a fresh one (L19), as long as they leave no
+        variable in it; see `trips.Contexts`.
+        """
+        self._scratch.words[0] = IN_BUNCH
+        items = islice(bunch.todo, count)
+        end: BaseException | type[Context] | None = Context
+        while end is Context:
+            own = context.copy()
+            end = own.run(self._run_clean, bunch, task, own, items)
+        if end is None:
+            self._scratch.words[0] = 0
+        try:
+            return end
+        finally:
+            del end  # an error's frames know this one: do not let it hold the error
+
+    def _run_clean(
+        self, bunch: Bunch, task: CurrentRun, own: Context, items: Iterator[Any]
+    ) -> BaseException | type[Context] | None:
+        """As `_run_some`, in a context of its own; ``Context`` if another is needed.
+
         The loop in which tiny tasks spend their time: whatever can be is a local variable.
         """
         words, write, dumps = self._scratch.words, self._scratch.memory.write, marshal.dumps
-        call, fresh, timed = bunch.call(), context.copy, bunch.width > 1
+        call, timed = bunch.call(), bunch.width > 1
         known: type | None = None  # an atom: its values need no look
         kept, taken = words[COUNT_WORD], False
-        words[0] = IN_BUNCH
         try:
-            for item in islice(bunch.todo, count):
+            for item in items:
                 taken = True
-                own = fresh()
                 self._interruptible = True
                 if self._target is not None:
                     self._stop_if_told()
-                value: Any = own.run(call, item)
+                value: Any = call(item)
                 self._interruptible = False
                 if type(value) is not known and not is_record(value):
                     value = self._look(bunch, task, value, own)
@@ -583,17 +602,19 @@ class Worker:
                     raise NoRoomError(packed) from None
                 words[COUNT_WORD] = kept = kept + 1
                 taken = False
+                if len(own) != 1:
+                    return Context
         except BaseException as error:
             self._interruptible = False  # before Python looks for signals again
             if taken:
                 return error
             raise
-        words[0] = 0
         return None
 
     def _look(self, bunch: Bunch, task: CurrentRun, value: Any, context: Context) -> Any:
         """A value as it is kept and sent, if it is not one of those that need no look."""
         if is_awaitable(value):
+            context = context.copy()
             context.run(current.set, task.now())
             began = perf_counter()
             try:

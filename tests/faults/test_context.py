@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from decimal import Decimal, getcontext
 from typing import Any
 
 import anyio
 import pytest
 
 from unifexec import create_executor, current_task
+from unifexec._backends.room import NO_VARIABLES
 from unifexec.testing import tasks
 from unifexec.testing.tasks import colour, set_colour, set_colour_async
 
@@ -72,6 +74,94 @@ def test_L19_items_of_a_map_have_a_copy_each(kind: str, fn: Any, chunksize: int)
         results = view.map(fn, map(str, range(10)), chunksize=chunksize)
         assert list(results) == ["red"] * 10
         assert colour.get() == "red"
+
+
+def set_two_colours(first: str, second: str) -> str:
+    """Two arguments, and what was set before."""
+    before = colour.get()
+    colour.set(first + second)
+    return before
+
+
+def set_and_raise(to: str) -> Any:
+    """What fails may have set something, too."""
+    set_colour(to)
+    raise ValueError(to)
+
+
+def set_and_go_on(to: str) -> Any:
+    """A plain function that sets something, and whose coroutine sees it and sets more."""
+    before = set_colour(to)
+
+    async def go_on() -> str:
+        assert colour.get() == to
+        colour.set("white")
+        return before
+
+    return go_on()
+
+
+def set_and_reset(to: str) -> str:
+    """It leaves nothing behind, but was seen to set it."""
+    before = colour.get()
+    token = colour.set(to)
+    colour.reset(token)
+    return before
+
+
+def third(digits: str) -> str:
+    """``decimal`` keeps its settings in a context variable."""
+    before = str(Decimal(1) / 3)
+    getcontext().prec = int(digits) + 1
+    return before
+
+
+SETTERS = [set_colour, set_colour_async, set_and_go_on, set_and_reset]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fn", [*SETTERS, third], ids=lambda fn: str(fn.__name__))
+def test_L19_nothing_is_left_behind_where_nothing_was_set(kind: str, fn: Any) -> None:
+    """Most callers have set no variable: those calls may share a context, which must not show."""
+
+    def run_them() -> list[Any]:
+        with create_executor(kind, max_workers=1) as executor:
+            executor.submit(fn, "1").result(PATIENCE)  # it is known to be short
+            travel_together = [executor.submit(fn, str(x)) for x in range(100)]
+            seen = [task.result(PATIENCE) for task in travel_together]
+            seen += executor.map(fn, map(str, range(100)), chunksize=50)
+            seen += executor.map(fn, map(str, range(100)))
+        return seen
+
+    expected = "0." + "3" * 28 if fn is third else "unset"
+    assert Context().run(run_them) == [expected] * 300
+    assert len(NO_VARIABLES) == 0
+
+
+@every_kind
+def test_L19_failures_and_several_arguments_leave_nothing_behind(kind: str) -> None:
+    """As above."""
+
+    def run_them() -> list[Any]:
+        with create_executor(kind, max_workers=1) as executor:
+            seen = list(executor.map(set_two_colours, "abc" * 20, "def" * 20, chunksize=30))
+            executor.submit(set_colour, "x").result(PATIENCE)
+            tasks = [executor.submit((set_and_raise, set_colour)[x % 2], str(x)) for x in range(80)]
+            seen += [task.result(PATIENCE) for task in tasks[1::2]]
+            assert all(isinstance(task.exception(PATIENCE), ValueError) for task in tasks[::2])
+            items = [str(x) for x in range(60)]
+            both = [*executor.map(set_or_raise, items, chunksize=30, errors="return")]
+            seen += [outcome.value for outcome in both[::2]]
+            assert all(isinstance(outcome.error, ValueError) for outcome in both[1::2])
+        return seen
+
+    assert Context().run(run_them) == ["unset"] * 130
+    assert len(NO_VARIABLES) == 0
+
+
+def set_or_raise(to: str) -> Any:
+    """Every second one fails."""
+    return set_and_raise(to) if int(to) % 2 else set_colour(to)
 
 
 @every_kind

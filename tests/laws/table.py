@@ -18,6 +18,7 @@ VOICES = "tests/faults/test_voices.py"
 ENDINGS = "tests/faults/test_endings.py"
 LIFECYCLE = "tests/faults/test_lifecycle.py"
 SCRIPTS = "tests/faults/test_scripts.py"
+CONTEXT = "tests/faults/test_context.py"
 
 
 class Row(NamedTuple):
@@ -58,10 +59,11 @@ ROWS = [
     Row("L16", f"{LIMITS}::test_L16_coroutine_that_swallows_every_cancellation", "_backends/thread.py", "        self.post(self.dispatch.discarded, run.number)\n", "        pass\n"),
     Row("L16", f"{LIMITS}::test_L16_process_is_stopped_on_time", "_core/dispatch.py", '            elif what == "limit":\n                self._over_limit(self.runs[number], now)', '            elif what == "limit":\n                pass'),
     Row("L16", f"{LIMITS}::test_L16_an_import_is_not_torn", "_worker.py", " and not _is_importing(frame):", ":"),
-    Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and not self._is_awaited_by_others():\n                self.abort()\n", ""),
+    Row("L17", f"{SUITE}::TestThread::test_L17_a_cancelled_scope_cancels_what_has_not_started", "_core/task.py", "            if not self.cancel() and not self._is_waited_for():\n                self.abort()\n", ""),
     Row("L18", f"{SUITE}::TestThread::test_L18_nested_submits", "_core/dispatch.py", "        run.aside = True\n        self.active -= 1\n", "        run.aside = True\n"),
     Row("L18", f"{NESTING}::test_L18_a_captured_executor_stays_in_the_worker", "_backends/create.py", "    if kind != \"process\":\n", "    if True:\n"),
     Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/room.py", "        return fn, copy_context()\n", "        return fn, __import__('contextvars').Context()\n"),
+    Row("L19", f"{CONTEXT}::test_L19_nothing_is_left_behind_where_nothing_was_set", "_backends/trips.py", "            if len(own) != 1:\n                return None\n            before = now\n", "            before = now\n"),
     Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/executor.py", "            self._give_up()\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L20", f"{ENDINGS}::test_L20_an_executor_while_the_program_ends", "_backends/room.py", "        if ending.exiting and not self.lives():\n            self._close_here()\n        else:\n            self.post(", "        if True:\n            self.post("),

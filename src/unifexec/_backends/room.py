@@ -39,7 +39,7 @@ from __future__ import annotations
 import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from time import monotonic
 
 from unifexec import _wait
@@ -93,6 +93,7 @@ class Arguments:
 
 
 NO_KWARGS: dict[str, Any] = {}
+NO_VARIABLES = Context()  # what most callers' contexts are: one for all, so nobody may run in it
 
 
 def arguments_of(batch: Batch, item: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -141,12 +142,15 @@ class Room(_wait.Watched):
         self.refuses: bool = ending.exiting  # for whatever reason: `check_open` would raise
         self._mailbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._incoming: deque[Batch] = deque()  # batches that the core was not told of yet
+        self._takes = 0  # how often these were taken; counted by who decides
+        self._rung = -1  # at which count somebody was woken for them
         self._maps: dict[MapRun, None] = {}  # those that may still pull
         self._forks = _wait.forks()
         self._asleep = False  # written by the carrier only
         self._turn = threading.Lock()  # held by who decides; only ever tried, never waited for
         self._decider = 0  # the thread that does
         self._deadline: float | None = None  # when to look again, as last decided
+        self._unready = True  # there is something to `prepare`
         self._carrying = False
         self._coming = False  # a carrier was started, and may not have come to carry yet
         self._role_taken = threading.Lock()  # held for ever, by whoever is the carrier
@@ -247,7 +251,8 @@ class Room(_wait.Watched):
         self._deadline = deadline
 
     def _take_incoming(self) -> list[Batch]:
-        """What was submitted; more may come meanwhile."""
+        """What was submitted; more may come meanwhile. Counted first: see `submit_batch`."""
+        self._takes += 1
         take = self._incoming.popleft
         return [take() for _ in range(len(self._incoming))]
 
@@ -370,7 +375,7 @@ class Room(_wait.Watched):
 
     def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
-        return fn, copy_context(), Arguments(args, kwargs) if kwargs else args
+        return fn, copy_context() or NO_VARIABLES, Arguments(args, kwargs) if kwargs else args
 
     def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""
@@ -381,17 +386,36 @@ class Room(_wait.Watched):
 
         If all places are taken it can wait: who gives one up decides next, and looks here.
         For that is decided too: either we see a free place, or it sees the batch.
+
+        One wake-up is enough for many batches, which matters while it is under way:
+
+        1. Who decides counts a take, 2. takes what came.
+        a. We put a batch there, b. read the count, c. look whether somebody was woken at this
+        count, and if not, d. wake somebody, e. note the count.
+        A note that equals the count was made after a wake-up that has not led to 1. yet, or we
+        had read another count. So its 2. comes after our a. A late note names an older count,
+        and costs a wake-up too many, as does Ctrl-C between d. and e.
+
         If all was closed since the verb looked, nobody decides any more, and we do: the
         core refuses it. Who closes looks once more after saying so (`serve`). Where no carrier
         can be started, nothing is accepted.
         """
-        if not self._carrying:
-            self.start_carrier()
+        if self._unready:
+            self.prepare()
         self._incoming.append(batch)
-        if self.dispatch.active < self.dispatch.limits.max_workers:
+        takes = self._takes
+        if self._rung != takes and self.dispatch.active < self.max_workers:
             self.ring()
+            self._rung = takes
         if self.closed:
             self.serve()
+
+    def prepare(self) -> None:
+        """Start who carries what is accepted now, unless it lives already."""
+        self._unready = False
+        self.start_carrier()
+        if not self._carrying and self.needs_carrier():
+            self._unready = True
 
     def fail_batch(self, batch: Batch, error: BaseException) -> None:
         """Accept a batch of one that fails before it is sent."""

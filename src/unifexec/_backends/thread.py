@@ -9,7 +9,7 @@ from time import monotonic
 from unifexec._backends.cores import usable_cores
 from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.lanes import Lane
-from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.room import LEAST_SLEEP, Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
@@ -103,16 +103,26 @@ class ThreadRoom(Room):
             lane.wake(self._serve_on_lane)
 
     def carry(self) -> None:
-        """Serve and sleep, until all is closed."""
+        """Serve and sleep, until all is closed.
+
+        A lane that is deciding looks for more when it is done. It needs the interpreter for
+        that, which we would keep from it if we asked for its turn again and again.
+        """
         while not self.closed:
             self.serve()
             self._wakes_at = self._deadline
-            if self.nothing_to_serve() and not self.closed:
-                try:
-                    self._bell.get(timeout=self.seconds_to_deadline())
-                except Empty:
-                    pass
+            if self.nothing_to_serve():
+                self._sleep(self.seconds_to_deadline())
+            elif self._decider:
+                self._sleep(LEAST_SLEEP)
             self._asleep = False
+
+    def _sleep(self, seconds: float | None) -> None:
+        if not self.closed:
+            try:
+                self._bell.get(timeout=seconds)
+            except Empty:
+                pass
 
     def _serve_on_lane(self) -> None:
         """Serve, and wake the carrier if it must look earlier than it would.
@@ -134,15 +144,18 @@ class ThreadRoom(Room):
         """The lanes; those given up are not among them."""
         return self._threads
 
-    def submit_batch(self, batch: Batch) -> None:
-        """Accept a batch; its thread is started here, as in the standard library.
+    def prepare(self) -> None:
+        """Start a lane here, as the standard library does, while there are too few.
 
         An interpreter that shuts down starts no more threads (from 3.12 on), and may do so
-        before the carrier comes to it.
+        before the carrier comes to it. (Who gives up a lane takes it away first, and then says
+        that we are not ready.)
         """
         if len(self._threads) < self.max_workers and not self.dispatch.idle:
             self._prepare_lane()
-        super().submit_batch(batch)
+        super().prepare()
+        if len(self._threads) < self.max_workers:
+            self._unready = True
 
     def _prepare_lane(self) -> None:
         try:
@@ -273,6 +286,7 @@ class ThreadRoom(Room):
         list(run.carried.todo)  # nobody takes them any more
         run.worker.carried.remove(lane)
         self._threads.remove(lane.thread)
+        self._unready = True
         lane.end()
         self.post(self.dispatch.discarded, run.number)
 

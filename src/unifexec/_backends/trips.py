@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import Context
+from functools import partial
 from itertools import islice
 from time import monotonic, perf_counter
 
@@ -19,7 +21,7 @@ from unifexec._running import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from unifexec._backends.lanes import Lane
@@ -58,72 +60,100 @@ class Trip:
         return first, taken
 
 
+class Contexts:
+    """A context for each call, as if it had its own copy of the caller's (L19).
+
+    Where that has no variable, calls share one for as long as they leave none behind: its
+    length tells, without a look at values. `current` is the only variable there.
+    """
+
+    __slots__ = ("fresh", "shared")
+
+    def __init__(self, trip: Trip, callers: Context) -> None:
+        context = callers.copy()
+        context.run(current.set, trip.task)
+        self.fresh = context.copy
+        self.shared = len(context) == 1
+
+    def run(self, calls: Callable[[Context], bool | None]) -> bool:
+        """Run ``calls`` with a fresh context, in it; again as long as it leaves one unclean."""
+        while (more := (own := self.fresh()).run(calls, own)) is None:
+            pass
+        return more
+
+
 class TaskCalls:
     """The calls of single tasks that came together, each with a function of its own."""
 
     def __init__(self, run: Run) -> None:
         self._trip: Trip = run.carried
-        self._members = run.batch.parts()
+        self._todo = zip(self._trip.todo, run.batch.parts(), strict=False)
+        self._until = 0.0  # then is what is done to be handed over
+        self._contexts = Contexts(self._trip, Context())
         self._known: type = type(None)  # a type whose values are not to be awaited
 
     def some(self) -> bool:
         """Run some tasks, as many as take a moment; False when none are left."""
-        trip, members, task = self._trip, self._members, self._trip.task
-        done, known, be = trip.done, self._known, current.set
-        began = before = perf_counter()
-        for item in trip.todo:
-            member = members[len(done)]
+        self._until = perf_counter() + FLUSH_SECONDS
+        return self._contexts.run(self._some)
+
+    def _some(self, own: Context) -> bool | None:
+        trip, task = self._trip, self._trip.task
+        done, known, be = trip.done.append, self._known, current.set
+        before, until = perf_counter(), self._until
+        for item, member in self._todo:
             fn, context, member.context = member.work, member.context, None
             try:
                 if member.aborted:
                     raise Interrupted
-                context.run(be, task)
-                if type(item) is tuple:
-                    value = context.run(fn, *item)
+                if context:  # it has variables
+                    context.run(be, task)
+                    if type(item) is tuple:
+                        value = context.run(fn, *item)
+                    else:
+                        value = context.run(fn, *item.args, **item.kwargs)
+                elif type(item) is tuple:
+                    value = fn(*item)
                 else:
-                    value = context.run(fn, *item.args, **item.kwargs)
+                    value = fn(*item.args, **item.kwargs)
                 if type(value) is not known:
                     if is_awaitable(value):
-                        value = trip.lane.await_value(task.now(), value, context)
+                        value = trip.lane.await_value(task.now(), value, context or own.copy())
                     else:
                         self._known = known = type(value)
             except BaseException as error:
                 now = perf_counter()
-                done.append(Failure(presentable(error, __file__), seconds=now - before))
+                done(Failure(presentable(error, __file__), seconds=now - before))
             else:
                 now = perf_counter()
-                done.append((value, now - before))
+                done((value, now - before))
                 value = None  # nor is it kept while the next one runs
-            if now - began > FLUSH_SECONDS:
+            if now > until:
                 return True
+            if len(own) != 1:
+                return None
             before = now
         return False
 
 
 class Calls:
-    """The calls of a plain trip: what is the same for all of them is made once.
-
-    Each still runs in a copy of the context of its own (L19).
-    """
+    """The calls of a plain trip: what is the same for all of them is made once."""
 
     def __init__(self, run: Run) -> None:
         self._trip: Trip = run.carried
         self._trip.since = monotonic()
         self._fn = run.batch.work
-        context = run.batch.context.copy()
-        context.run(current.set, self._trip.task)
-        self._fresh = context.copy
+        self._contexts = Contexts(self._trip, run.batch.context)
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
-        self._is_unary = run.batch.unary
+        self._loop = self._unary if run.batch.unary else self._nary
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
         done, start = self._trip.done, monotonic()
         before = len(done)
         try:
-            items = islice(self._trip.todo, self._count)
-            self._unary(items) if self._is_unary else self._nary(items)
+            self._contexts.run(partial(self._loop, islice(self._trip.todo, self._count)))
         except BaseException as error:
             self._fail(error)
             return True
@@ -134,35 +164,49 @@ class Calls:
         self._count = max(FIRST_COUNT, min(fit, 8 * self._count, MOST_COUNT))
         return going
 
-    def _unary(self, items: Iterator[Any]) -> None:
-        done, fn, fresh, known = self._trip.done.append, self._fn, self._fresh, self._known
+    def _unary(self, items: Iterator[Any], own: Context) -> bool | None:
+        done, fn, known = self._trip.done.append, self._fn, self._known
+        fresh, shared = self._contexts.fresh, self._contexts.shared
         for item in items:
-            own = fresh()
-            value = own.run(fn, item)
+            if shared:
+                value = fn(item)
+            else:
+                own = fresh()
+                value = own.run(fn, item)
             if type(value) is not known:
                 value, known = self._value(value, known, own)
             done(value)
-            value = own = None  # nor are they kept while the next one runs
+            value = None  # nor is it kept while the next one runs
+            if shared and len(own) != 1:
+                return None
         self._known = known
+        return False
 
-    def _nary(self, items: Iterator[Any]) -> None:
+    def _nary(self, items: Iterator[Any], own: Context) -> bool | None:
         """As `_unary`, for several arguments."""
-        done, fn, fresh, known = self._trip.done.append, self._fn, self._fresh, self._known
+        done, fn, known = self._trip.done.append, self._fn, self._known
+        fresh, shared = self._contexts.fresh, self._contexts.shared
         for args in items:
-            own = fresh()
-            value = own.run(fn, *args)
+            if shared:
+                value = fn(*args)
+            else:
+                own = fresh()
+                value = own.run(fn, *args)
             if type(value) is not known:
                 value, known = self._value(value, known, own)
             done(value)
-            value = own = None  # nor are they kept while the next one runs
+            value = None  # nor is it kept while the next one runs
+            if shared and len(own) != 1:
+                return None
         self._known = known
+        return False
 
     def _value(self, value: Any, known: type, context: Any) -> tuple[Any, type]:
         """A value, awaited if it can be, and a type whose values need no look."""
         if not is_awaitable(value):
             return value, type(value)
         trip = self._trip
-        return trip.lane.await_value(trip.task.now(), value, context), known
+        return trip.lane.await_value(trip.task.now(), value, context.copy()), known
 
     def _fail(self, error: BaseException) -> None:
         failure = Failure(presentable(error, __file__))
