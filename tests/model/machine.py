@@ -76,11 +76,6 @@ def pick_from(things: Any, pick: int) -> Any:
     return things[pick % len(things)]
 
 
-def _briefly(outcome: Any) -> Any:
-    """A success as a thread tells it: value and seconds."""
-    return (outcome.value, outcome.seconds) if isinstance(outcome, Success) else outcome
-
-
 class DispatchMachine(RuleBasedStateMachine):
     """Rules that do what a room, its workers and its users may do."""
 
@@ -350,8 +345,8 @@ class DispatchMachine(RuleBasedStateMachine):
             item.outcome = Success(value)
             self.check_value(item, value)
 
-    def do_settle_tasks(self, tasks: list[Any], answers: list[Any]) -> None:
-        for task, (value, _) in zip(tasks, answers, strict=True):
+    def do_settle_tasks(self, tasks: list[Any], values: list[Any], seconds: list[float]) -> None:
+        for task, value, _ in zip(tasks, values, seconds, strict=True):
             item = self.items[task.name, 0]
             assert item.outcome is None, "two outcomes"
             item.outcome = Success(value)
@@ -726,7 +721,9 @@ class DispatchMachine(RuleBasedStateMachine):
         """What was kept, as the core is told: values in blocks, and failures between."""
         kept, trip.kept = trip.kept, []
         if trip.run.batch.single and kept and not self.kills:
-            return [("answered_tasks", ([_briefly(outcome) for outcome in kept],))]
+            values = [out.value if isinstance(out, Success) else out for out in kept]
+            seconds = [out.seconds if isinstance(out, Success) else None for out in kept]
+            return [("answered_tasks", (values, seconds))]
         if not trip.run.batch.plain:
             return [("answered", (kept,))] if kept else []
         told: list[tuple[str, Any]] = []
@@ -844,7 +841,7 @@ class DispatchMachine(RuleBasedStateMachine):
         rest: dict[str, tuple[Any, ...]] = {
             "answered": ([Success("old")],),
             "answered_block": (["old", "older"], 0.0),
-            "answered_tasks": ([("old", 0.0)],),
+            "answered_tasks": (["old"], [0.0]),
             "withdrawn": (1,),
             "started": (0,),
             "stopping": (0,),

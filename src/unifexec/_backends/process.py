@@ -43,6 +43,7 @@ from unifexec._backends.starting import (
     search_path,
     starter,
 )
+from unifexec._core.batches import Single
 from unifexec._core.checks import check_choice, check_count, check_seconds
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Run, Worker
     from unifexec._core.options import Options
+    from unifexec._core.task import Task
     from unifexec.abc import Traits
 
 VOICES_SECONDS = 0.1  # so old may be what workers know of log levels and warning filters
@@ -170,13 +172,13 @@ class ProcessRoom(Room):
                 self._works.popitem(last=False)
             return key
 
-    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        """As `pack_work`, with the arguments: as in `pack_items`."""
-        work = self._work_of(fn, options)
-        if not kwargs and are_small_atoms(args):
-            return work, None, args
-        with naming():
-            return work, None, self.pack_call(work, args, kwargs)
+    def accept(self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any) -> None:
+        """Submit a call: the function as in `pack_work`, the arguments as in `pack_items`."""
+        work, item = self._work_of(fn, options), args
+        if kwargs or not are_small_atoms(args):
+            with naming():
+                item = self.pack_call(work, args, kwargs)
+        self.submit_batch(Single(task, work, item, options))
 
     def pack_call(self, work: Work, args: Any, kwargs: Any, unary: bool = False) -> bytes | Cargo:
         """The arguments of a call as bytes, or in shared memory."""
@@ -352,10 +354,12 @@ class ProcessRoom(Room):
         self, number: int, values: list[Any], seconds: list[float], pickles: bool
     ) -> None:
         """As `_take_block`, of single tasks, each with its own time."""
-        answers: list[Any] = list(
-            map(_answer, values, seconds) if pickles else zip(values, seconds, strict=True)
-        )
-        self._handle(self.dispatch.answered_tasks, number, answers)
+        times: list[float | None] = [*seconds]
+        if pickles:
+            outcomes = list(map(_rebuilt, values, seconds))
+            values = [out.value if isinstance(out, Success) else out for out in outcomes]
+            times = [out.seconds if isinstance(out, Success) else None for out in outcomes]
+        self._handle(self.dispatch.answered_tasks, number, values, times)
 
     def _send(self, child: Child, kind: int, number: int, offset: int, *payload: bytes) -> None:
         child.put(kind, number, offset, *payload)
@@ -617,12 +621,6 @@ def _data_of(item: Any, unary: bool) -> Any:
     if type(item) in (bytes, Cargo):
         return item
     return _pickling.dumps(item if unary else (item, {}))
-
-
-def _answer(value: Any, seconds: float) -> Any:
-    """A value of a block, in the form of `Dispatch.answered_tasks`."""
-    outcome = _rebuilt(value, seconds)
-    return (outcome.value, seconds) if isinstance(outcome, Success) else outcome
 
 
 def _outcome(data: bytes | memoryview) -> Success[Any] | Failure:

@@ -46,8 +46,9 @@ from unifexec import _wait
 from unifexec._backends import ending
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.interrupts import in_signal_handler
+from unifexec._core.batches import Single
 from unifexec._core.dispatch import Dispatch, Limits
-from unifexec._core.task import logger
+from unifexec._core.task import logger, settle_values
 from unifexec._running import current_task, shown
 from unifexec.errors import (
     ExecutorClosedError,
@@ -286,10 +287,11 @@ class Room(_wait.Watched):
         """Hand over an outcome."""
         sink.settle_item(index, outcome)
 
-    def do_settle_tasks(self, tasks: list[Any], answers: list[Any]) -> None:
+    def do_settle_tasks(
+        self, tasks: list[Task[Any]], values: list[Any], seconds: list[float]
+    ) -> None:
         """Hand over the values of single tasks."""
-        for task, (value, seconds) in zip(tasks, answers, strict=True):
-            task.settle_value(value, seconds)
+        settle_values(tasks, values, seconds)
 
     def do_settle_block(self, sink: Any, first: int, values: list[Any], seconds: float) -> None:
         """Hand over the values of many items."""
@@ -373,9 +375,10 @@ class Room(_wait.Watched):
         """Threads, loops and the caller itself share memory: the function as it is."""
         return fn, copy_context()
 
-    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        """As `pack_work`, with the arguments as they are: a tuple, or both kinds."""
-        return fn, copy_context() or NO_VARIABLES, Arguments(args, kwargs) if kwargs else args
+    def accept(self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any) -> None:
+        """Submit a call: as in `pack_work`, the arguments as they are, a tuple or both kinds."""
+        item = Arguments(args, kwargs) if kwargs else args
+        self.submit_batch(Single(task, fn, item, options, copy_context() or NO_VARIABLES))
 
     def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""

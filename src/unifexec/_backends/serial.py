@@ -27,6 +27,7 @@ from unifexec._backends.packing import (
 )
 from unifexec._backends.room import Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
+from unifexec._core.batches import Single
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
 from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from unifexec._core.dispatch import Run
     from unifexec._core.options import Options
+    from unifexec._core.task import Task
     from unifexec._loops import Errand, Loop
     from unifexec.abc import Traits
 
@@ -225,12 +227,14 @@ class SerialRoom(Room):
         with collecting():
             return PortableFunction(fn, options), copy_context()
 
-    def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-        """As `pack_work`, with the arguments as they are, or (``portable``) as bytes."""
+    def accept(self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any) -> None:
+        """Submit a call, as it is, or (``portable``) with its arguments as bytes."""
         if not self._portable:
-            return super().pack(fn, options, args, kwargs)
+            super().accept(task, fn, options, args, kwargs)
+            return
         work, context = self.pack_work(fn, options)
-        return work, context, self.pack_call(work, args, kwargs)
+        item = self.pack_call(work, args, kwargs)
+        self.submit_batch(Single(task, work, item, options, context))
 
     def pack_call(self, work: Any, args: Any, kwargs: Any, unary: bool = False) -> bytes:
         """The arguments as bytes."""

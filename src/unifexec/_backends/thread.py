@@ -368,9 +368,10 @@ class ThreadRoom(Room):
             self.dispatch.answered(run.number, done, now)
 
     def _flush_tasks(self, run: Run, now: float) -> None:
-        _, done = run.carried.take()
+        first, done = run.carried.take()
         if done:
-            self.dispatch.answered_tasks(run.number, done, now)
+            seconds = run.carried.seconds[first : first + len(done)]
+            self.dispatch.answered_tasks(run.number, done, seconds, now)
 
     def _flush_plain(self, run: Run, now: float) -> None:
         trip: Trip = run.carried

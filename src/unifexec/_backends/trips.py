@@ -39,13 +39,14 @@ class Trip:
     by who serves.
     """
 
-    __slots__ = ("done", "failed", "lane", "since", "taken", "task", "todo")
+    __slots__ = ("done", "failed", "lane", "seconds", "since", "taken", "task", "todo")
 
     def __init__(self, run: Run, lane: Lane, place: Place) -> None:
         batch = run.batch
         self.lane = lane
         self.todo: Iterator[Any] = claims(batch.items)
-        self.done: list[Any] = []  # outcomes, or values; of single tasks also their seconds
+        self.done: list[Any] = []  # outcomes, or values; of single tasks that, or a failure
+        self.seconds: list[float | None] = []  # of each of these; of a failure None
         self.failed: dict[int, Failure] = {}  # plain: failures, by offset; None in `done`
         self.taken = 0  # so many of `done` were handed over
         self.since = monotonic()  # when it began, or handed over last
@@ -99,7 +100,7 @@ class TaskCalls:
 
     def _some(self, own: Context) -> bool | None:
         trip, task = self._trip, self._trip.task
-        done, known, be = trip.done.append, self._known, current.set
+        done, times, known, be = trip.done.append, trip.seconds.append, self._known, current.set
         before, until = perf_counter(), self._until
         for item, member in self._todo:
             fn, context, member.context = member.work, member.context, None
@@ -123,10 +124,12 @@ class TaskCalls:
                         self._known = known = type(value)
             except BaseException as error:
                 now = perf_counter()
+                times(None)
                 done(Failure(presentable(error, __file__), seconds=now - before))
             else:
                 now = perf_counter()
-                done((value, now - before))
+                times(now - before)  # first: `Trip.done` says how far we are
+                done(value)
                 value = None  # nor is it kept while the next one runs
             if now > until:
                 return True

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     class Sink(Protocol):
         """Who asked for a batch, and receives its outcomes.
 
-        A task has ``settle_value(value, seconds)`` besides, for a value; a map has
-        ``settle_block(first, values, seconds)``, for those of many items of plain batches.
+        A map has ``settle_block(first, values, seconds)`` besides, for the values of many
+        items of plain batches; for those of many tasks there is `task.settle_values`.
         """
 
         def claim_batch(self, batch: Batch) -> int:

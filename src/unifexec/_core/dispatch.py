@@ -302,35 +302,39 @@ class Dispatch:
         run = self.runs.get(number)
         return None if run is None or run.batch.options.time_limit is not None else run
 
-    def answered_tasks(self, number: int, answers: list[Any], now: float) -> None:
-        """Single tasks of a run were answered: a value with its seconds, or a `Failure`.
+    def answered_tasks(
+        self, number: int, values: list[Any], seconds: list[float | None], now: float
+    ) -> None:
+        """Single tasks of a run were answered: their values, and the seconds of each.
 
-        The same as `answered`, at less cost for each.
+        Of one that failed, its `Failure` and None. The same as `answered`, at less cost.
         """
         run = self._undisturbed(number)
         if run is None:
-            self.answered(number, [_outcome_of(answer) for answer in answers], now)
+            self.answered(number, list(map(_outcome_of, values, seconds)), now)
             return
-        begin = 0
-        for end, answer in enumerate(answers):
-            if type(answer) is not tuple:
-                self._settle_tasks(run, answers[begin:end])
-                self._answer_item(run, answer)
+        if None in seconds:
+            begin = 0
+            for end in [offset for offset, each in enumerate(seconds) if each is None]:
+                self._settle_tasks(run, values[begin:end], seconds[begin:end])
+                self._answer_item(run, values[end])
                 begin = end + 1
-        self._settle_tasks(run, answers[begin:] if begin else answers)
+            values, seconds = values[begin:], seconds[begin:]
+        self._settle_tasks(run, values, seconds)
         run.progress = now
         self._go_on(run, now)
 
-    def _settle_tasks(self, run: Run, answers: list[Any]) -> None:
+    def _settle_tasks(self, run: Run, values: list[Any], seconds: list[Any]) -> None:
         """Tasks of a bundle succeeded, one after the other."""
-        count, first = len(answers), run.cursor
+        count, first = len(values), run.cursor
         if not count:
             return
         members = run.batch.parts()[first : first + count]
-        self._actions.append(("settle_tasks", [member.sink for member in members], answers))
+        tasks = [member.sink for member in members]
+        self._actions.append(("settle_tasks", tasks, values, seconds))
         for member in members:
             member.sink = NOBODY
-        self._count(run, count, sum([seconds for _, seconds in answers]) / count)
+        self._count(run, count, sum(seconds) / count)
 
     def withdrawn(self, number: int, count: int, now: float) -> None:
         """A worker gave back the last ``count`` items of a run, unstarted."""
@@ -910,5 +914,5 @@ class Dispatch:
         heappush(self._deadlines, (when, self._next_number(), what, number, offset))
 
 
-def _outcome_of(answer: Any) -> Any:
-    return Success(answer[0], seconds=answer[1]) if type(answer) is tuple else answer
+def _outcome_of(value: Any, seconds: float | None) -> Any:
+    return value if seconds is None else Success(value, seconds=seconds)

@@ -10,9 +10,9 @@ running               ``settle`` -> finished       the executor, once
 cancelled, finished   nothing
 ====================  ===========================  =======================================
 
-A token in a ``bytearray``, taken by its ``remove``, needs no lock: cancelling is safe inside a
-signal handler, a finaliser, or anything else that enters in the middle of our own code. (A list
-would do as well, but the garbage collector would look at each, and there may be very many.)
+The token is an attribute, taken by deleting it, which one thread can do. That needs no lock:
+cancelling is safe inside a signal handler, a finaliser, or anything else that enters in the middle
+of our own code.
 """
 
 from __future__ import annotations
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
             """Run users' callbacks, away from our own work."""
 
 
-_TOKEN, _ASKED, _SETTLED = 1, 2, 3  # see `Task._marks`
-_NEW = bytes([_TOKEN])
-_new_marks = bytearray(_NEW).copy  # half of what making one takes
 _VALUE: Any = object()  # it succeeded: the value stands in `_result`
 _NOT_MADE: Any = ()  # what stands for a list that nobody needed yet
 _making: dict[tuple[Task[Any], str], Any] = {}  # see `Task._made`
@@ -84,18 +81,18 @@ class Task(Future["R"]):
     # interpreter ten times as long; so what each task needs is in `__init__`.
     _exception: BaseException | None = None
     _cancel_won = False
-    _asked: Any = _NOT_MADE  # when the standard library asks for it
     _made_waiters: Any = _NOT_MADE
 
     def __init__(self, home: Home, name: str, abortable: bool = True) -> None:
         self.name = name
         self._home = home
         self._abortable = abortable
-        self._marks = _new_marks()  # the token; then who comes first, see `_condition`
+        self._token = None  # it is there, or not
         self._state = "PENDING"
-        self._outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: see `settle_value`
+        self._outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: see `settle_values`
         self._watchers: Any = _NOT_MADE
         self._callbacks: Any = _NOT_MADE
+        self._asked: Any = _NOT_MADE  # the condition, once the standard library asks for it
 
     # -- the table of states: used by the core --
 
@@ -106,8 +103,8 @@ class Task(Future["R"]):
         and the token is gone, `cancel` has it, and may not have come to say so yet: we do.
         """
         try:
-            self._marks.remove(_TOKEN)
-        except ValueError:
+            del self._token
+        except AttributeError:
             if self._state == "RUNNING":
                 return 1
             self._cancel_won = True
@@ -122,8 +119,8 @@ class Task(Future["R"]):
     def _take_token(self) -> bool:
         """Whether the token was there; it is not, afterwards."""
         try:
-            self._marks.remove(_TOKEN)
-        except ValueError:
+            del self._token
+        except AttributeError:
             return False
         return True
 
@@ -137,22 +134,9 @@ class Task(Future["R"]):
         self._outcome = outcome
         self._tell_all()
 
-    def settle_value(self, value: R, seconds: float) -> None:
-        """As `settle`, for a task that started and succeeded: most do."""
-        if self._outcome is not None:
-            return
-        self._result, self._seconds = value, seconds
-        self._outcome = _VALUE
-        marks = self._marks
-        marks.append(_SETTLED)
-        if marks[0] == _SETTLED and not self._watchers and not self._callbacks:
-            self._state = "FINISHED"
-        else:
-            self._tell_all()
-
     def _tell_all(self) -> None:
         """It has its outcome."""
-        if self._comes_first(_SETTLED):
+        if self._asked is _NOT_MADE:
             self._publish()
         else:
             self._publish_under(self._asked)
@@ -190,21 +174,18 @@ class Task(Future["R"]):
     def _condition(self) -> threading.Condition:  # type: ignore[override]
         """What the standard library's `wait` and `as_completed` hold and wait for.
 
-        Most tasks are never waited for in this way, so it is made when it is asked for. Who
-        leaves the first mark decides: if that is a waiter, with a condition, `settle` does its
-        work under that; if it is `settle`, there is nobody to tell, and a waiter that comes
-        now must find the work done: so it does it, too.
+        Most tasks are never waited for in this way, so it is made when it is asked for.
+
+        1. `settle` sets the outcome, 2. looks for a condition: under that, if there is one, 3. it
+        publishes, and tells who waits.
+        a. A waiter makes the condition, b. looks for the outcome: if it is there, it publishes
+        it, too, since 2. may have come before a.
+        If b. finds none, 2. comes after a.
         """
         condition: threading.Condition = self._made("_asked", threading.Condition())
-        if not self._comes_first(_ASKED):
+        if self._outcome is not None:
             self._publish()
         return condition
-
-    def _comes_first(self, mark: int) -> bool:
-        """Leave a mark; whether it is the first, apart from the token."""
-        if mark not in self._marks:
-            self._marks.append(mark)
-        return bytes(self._marks).lstrip(_NEW)[0] == mark
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]
@@ -317,7 +298,7 @@ class Task(Future["R"]):
 
     def running(self) -> bool:
         """Whether the task has started and is not done."""
-        return _TOKEN not in self._marks and not self.done()
+        return not hasattr(self, "_token") and not self.done()
 
     def done(self) -> bool:
         """Whether the task has its outcome."""
@@ -436,8 +417,21 @@ class Task(Future["R"]):
         if self._cancel_won:
             return "cancelled"
         if self._outcome is None:
-            return "pending" if _TOKEN in self._marks else "running"
+            return "pending" if hasattr(self, "_token") else "running"
         return "failed" if isinstance(self._outcome, Failure) else "done"
+
+
+def settle_values(tasks: list[Task[Any]], values: list[Any], seconds: list[float]) -> None:
+    """As `Task.settle`, for tasks that started and succeeded: most do."""
+    for task, value, each in zip(tasks, values, seconds, strict=True):
+        if task._outcome is not None:
+            continue
+        task._result, task._seconds = value, each
+        task._outcome = _VALUE
+        if task._watchers or task._callbacks or task._asked is not _NOT_MADE:
+            task._tell_all()
+        else:
+            task._state = "FINISHED"
 
 
 class _Callback:

@@ -44,9 +44,13 @@ if TYPE_CHECKING:
             """
             ...
 
-        def pack(self, fn: Any, options: Options, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
-            """As `pack_work`, and what it keeps of the arguments of one call."""
-            ...
+        def accept(
+            self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any
+        ) -> None:
+            """Keep what `pack_work` does, and the arguments; submit it as one call.
+
+            Raises `SerializationError`.
+            """
 
         def stats(self) -> Stats: ...
 
@@ -95,11 +99,9 @@ class Verbs(_Typed):
                 name = name_of(fn)
             task = Task(room, name, options.abort)
             try:
-                work, context, item = room.pack(fn, options, args, kwargs)
+                room.accept(task, fn, options, args, kwargs)
             except SerializationError as error:  # L12: it fails its own task, nothing is sent
                 room.fail_batch(Single(task, None, None, options), error)
-            else:
-                room.submit_batch(Single(task, work, item, options, context))
             try:
                 return task
             finally:
