@@ -378,7 +378,9 @@ class Room(_wait.Watched):
     def accept(self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any) -> None:
         """Submit a call: as in `pack_work`, the arguments as they are, a tuple or both kinds."""
         item = Arguments(args, kwargs) if kwargs else args
-        self.submit_batch(Single(task, fn, item, options, copy_context() or NO_VARIABLES))
+        batch = Single(task, fn, item, options, copy_context() or NO_VARIABLES)
+        del task  # one that runs in here may have an error, whose frames know this one
+        self.submit_batch(batch)
 
     def pack_items(self, work: Any, inputs: list[Any], unary: bool) -> list[Any]:
         """The arguments of items of a map; a `SerializationError` for what cannot travel."""

@@ -25,7 +25,7 @@ from unifexec._backends.packing import (
     unpack_item,
     unpack_value,
 )
-from unifexec._backends.room import Place, Room, arguments_of
+from unifexec._backends.room import Arguments, Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.batches import Single
 from unifexec._core.dispatch import Limits
@@ -229,12 +229,15 @@ class SerialRoom(Room):
 
     def accept(self, task: Task[Any], fn: Any, options: Options, args: Any, kwargs: Any) -> None:
         """Submit a call, as it is, or (``portable``) with its arguments as bytes."""
-        if not self._portable:
-            super().accept(task, fn, options, args, kwargs)
-            return
-        work, context = self.pack_work(fn, options)
-        item = self.pack_call(work, args, kwargs)
-        self.submit_batch(Single(task, work, item, options, context))
+        if self._portable:
+            work, context = self.pack_work(fn, options)
+            batch = Single(task, work, self.pack_call(work, args, kwargs), options, context)
+        else:
+            batch = Single(
+                task, fn, Arguments(args, kwargs) if kwargs else args, options, copy_context()
+            )
+        del task  # it may have an error, whose frames know this one
+        self.submit_batch(batch)
 
     def pack_call(self, work: Any, args: Any, kwargs: Any, unary: bool = False) -> bytes:
         """The arguments as bytes."""
