@@ -417,8 +417,8 @@ class Room(_wait.Watched):
 
     def prepare(self) -> None:
         """Start who carries what is accepted now, unless it lives already."""
-        self._unready = False
         self.start_carrier()
+        self._unready = False
         if not self._carrying and self.needs_carrier():
             self._unready = True
 
