@@ -72,6 +72,7 @@ ABORT_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGINT)
 FIRST_SIGNAL_SECONDS = 0.002  # how soon a task that does not stop is told again, at first
 LONGEST_SIGNAL_SECONDS = 0.02  # and later
 SKIPPED_AT_ONCE = 1 << 16  # bytes of a payload that there is no memory for
+UNCLEAN = BaseException()  # no error: an item has left something in its context
 
 
 class Worker:
@@ -560,8 +561,8 @@ class Worker:
         """
         self._scratch.words[0] = IN_BUNCH
         items = islice(bunch.todo, count)
-        end: BaseException | type[Context] | None = Context
-        while end is Context:
+        end: BaseException | None = UNCLEAN
+        while end is UNCLEAN:
             own = context.copy()
             end = own.run(self._run_clean, bunch, task, own, items)
         if end is None:
@@ -573,8 +574,8 @@ class Worker:
 
     def _run_clean(
         self, bunch: Bunch, task: CurrentRun, own: Context, items: Iterator[Any]
-    ) -> BaseException | type[Context] | None:
-        """As `_run_some`, in a context of its own; ``Context`` if another is needed.
+    ) -> BaseException | None:
+        """As `_run_some`, in a context of its own; `UNCLEAN` if the next item needs another.
 
         The loop in which tiny tasks spend their time: whatever can be is a local variable.
         """
@@ -603,7 +604,7 @@ class Worker:
                 words[COUNT_WORD] = kept = kept + 1
                 taken = False
                 if len(own) != 1:
-                    return Context
+                    return UNCLEAN
         except BaseException as error:
             self._interruptible = False  # before Python looks for signals again
             if taken:
