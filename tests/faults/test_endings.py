@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -696,6 +696,64 @@ def test_L15_a_cancelled_task_never_runs() -> None:
     assert pending._take_token()  # as `cancel` begins
     assert pending.claim_batch(None) == 0
     assert pending.cancelled()
+
+
+def fold(executor: Any, first: Any, depth: int) -> Any:
+    """Gathers of gathers, one inside the other."""
+    for _ in range(depth):
+        first = executor.gather(first, executor.submit(int))
+    return first
+
+
+def test_L15_deep_gathers_are_asked_and_cancelled() -> None:
+    """They do not ask each other, one inside the other."""
+    go = threading.Event()
+    with create_executor("thread", max_workers=1) as executor:
+        blocker = executor.submit(go.wait)
+        pending = executor.submit(int)
+        joined = fold(executor, executor.gather(pending), 2000)
+        assert not joined.running()
+        assert joined.cancel()
+        assert joined.cancelled()
+        assert pending.cancelled()
+        started = fold(executor, executor.gather(blocker), 2000)
+        assert started.running()
+        assert not started.cancel()
+        assert started.abort()  # what waits behind the blocker
+        go.set()
+        with pytest.raises(TaskCancelledError):
+            started.result(20)
+
+
+def test_L14_a_failure_beside_a_deep_gather() -> None:
+    """All that is below it is aborted, and it settles."""
+    go = threading.Event()
+
+    def fail() -> None:
+        go.wait()
+        raise ZeroDivisionError
+
+    with create_executor("thread", max_workers=2) as executor:
+        failing, slow = executor.submit(fail), executor.submit(go.wait)
+        joined = executor.gather(failing, fold(executor, executor.gather(slow), 2000))
+        go.set()
+        with pytest.raises(ZeroDivisionError):
+            joined.result(20)
+
+
+def test_L15_gathers_that_share_their_tasks_are_asked_once() -> None:
+    """Else each level would double the questions."""
+    go = threading.Event()
+    with create_executor("thread", max_workers=1) as executor:
+        joined = executor.submit(go.wait)
+        for _ in range(60):
+            joined = executor.gather(joined, joined)
+        while not joined.running():
+            pass
+        assert not joined.cancel()
+        assert not joined.abort()  # a plain function in a thread
+        go.set()
+        joined.result(20)
 
 
 @pytest.mark.parametrize("errors", ["raise", "return", "group"])

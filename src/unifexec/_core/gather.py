@@ -13,6 +13,7 @@ from unifexec._core.verdicts import cancelled_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, TypeVar
 
     from unifexec._core.task import Home
@@ -108,6 +109,25 @@ class GatherTask(Task[R]):
         text = f"{len(errors)} of {len(outcomes)} tasks failed"
         return Failure(BaseExceptionGroup(text, errors), name=self.name, seconds=seconds)
 
+    def _below(self) -> Iterator[Task[Any]]:
+        """Itself, and what is below it and not done, each once.
+
+        Gathers of gathers may be too deep to ask each other, and may share their tasks.
+        """
+        known: set[Task[Any]] = {self}
+        tasks: list[Task[Any]] = [self]
+        while tasks:
+            task = tasks.pop()
+            yield task
+            if isinstance(task, GatherTask):
+                new = [one for one in task._tasks if one not in known and not one.done()]
+                known.update(new)
+                tasks += new
+
+    def _leaves(self) -> list[Task[Any]]:
+        """Of what is below it the tasks that run by themselves."""
+        return [task for task in self._below() if not isinstance(task, GatherTask)]
+
     def cancel(self) -> bool:
         """Cancel all tasks that are not done, if none of them has started."""
         if self._cancel_won:
@@ -115,30 +135,34 @@ class GatherTask(Task[R]):
         pending = [task for task in self._tasks if not task.done()]
         if not pending or any(task.running() for task in pending):
             return False
-        self._cancelling = pending
-        if not all([task.cancel() for task in pending]):
+        gathers = [task for task in self._below() if isinstance(task, GatherTask)]
+        leaves = self._leaves()
+        for gather in gathers:
+            gather._cancelling = [task for task in gather._tasks if not task.done()]
+        if not all([task.cancel() for task in leaves]):
             return False  # one of them started meanwhile
-        self._cancel_won = True
+        for gather in gathers:
+            gather._cancel_won = True
         return True
 
     def running(self) -> bool:
         """Whether one of the tasks has started, and not all are done."""
-        return not self.done() and any(task.running() or task.done() for task in self._tasks)
+        if self.done():
+            return False
+        for task in self._below():
+            if not isinstance(task, GatherTask):
+                started = task.running()
+            else:
+                started = any(one.done() for one in task._tasks)
+            if started:
+                return True
+        return False
 
     def abort(self) -> bool:
         """Abort every task that is not done; True if that stops one of them."""
-        return any([task.abort() for task in self._tasks if not task.done()])
+        return any([task.abort() for task in self._leaves()])
 
     def check_blocking(self) -> None:
         """Raise if blocking this thread could never end."""
-        known: set[Task[Any]] = set()
-        tasks: list[Task[Any]] = [self]
-        while tasks:  # gathers of gathers may be too deep to ask each other
-            task = tasks.pop()
-            if task in known or task.done():
-                continue
-            known.add(task)
-            if isinstance(task, GatherTask):
-                tasks += task._tasks
-            else:
-                task.check_blocking()
+        for task in self._leaves():
+            task.check_blocking()
