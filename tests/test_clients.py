@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from unifexec import ProcessExecutor, TaskCancelledError, ThreadExecutor
+from unifexec import ProcessExecutor, Task, TaskCancelledError, ThreadExecutor
 from unifexec.testing import tasks
 
 if TYPE_CHECKING:
@@ -125,6 +125,28 @@ class TestClients:
     def test_a_cancelled_task_is_a_cancelled_future(self) -> None:
         """Its exception is the standard library's, too."""
         assert issubclass(TaskCancelledError, concurrent.futures.CancelledError)
+
+
+def test_wait_is_told_once_of_a_task_that_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has its outcome, and has not come to tell: who waits counts it once."""
+    publish = Task._publish_under
+
+    def tell_late(task: Any, condition: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.01)
+        publish(task, condition)
+
+    monkeypatch.setattr(Task, "_publish_under", tell_late)
+    with ThreadExecutor(2) as executor:
+        for _ in range(5):
+            gates = threading.Event(), threading.Event()
+            soon, late = [executor.submit(gate.wait, 20) for gate in gates]
+            concurrent.futures.wait([soon, late], timeout=0)  # from now on they have a condition
+            threading.Timer(0.05, gates[1].set).start()
+            gates[0].set()
+            while not soon.done():
+                pass
+            assert not concurrent.futures.wait([soon, late], timeout=20).not_done
 
 
 def test_L17_somebody_waits_in_the_way_of_the_standard_library() -> None:

@@ -13,11 +13,14 @@ from contextvars import Context
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor
+import pytest
+
+from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor, create_executor
 from unifexec._backends.aio import AsyncRoom
 from unifexec._backends.child import Child
 from unifexec._backends.lanes import Lane
 from unifexec._backends.process import ProcessRoom
+from unifexec._backends.room import Room
 from unifexec._backends.thread import ThreadRoom
 from unifexec._backends.trips import Contexts
 from unifexec._core import batching
@@ -26,7 +29,7 @@ from unifexec._core.options import Options
 from unifexec._core.task import Task
 
 if TYPE_CHECKING:
-    import pytest
+    from types import FrameType
 
 MANY = 1000
 
@@ -124,6 +127,38 @@ def test_one_wake_up_is_enough_for_a_burst(monkeypatch: pytest.MonkeyPatch) -> N
             for task in tasks:
                 task.result()
             assert counts[f"{type(room).__name__}.wake"] < 10
+
+
+@pytest.mark.parametrize("kind", ["thread", "process", "async"])
+def test_no_wake_up_is_lost(kind: str) -> None:
+    """Who decides is slow between any two lines of taking what came; debuggers are as slow."""
+
+    def slow(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code is not Room._take_incoming.__code__:
+            return None
+        sleep(0.002)
+        return slow
+
+    threading.settrace(slow)
+    try:
+        with create_executor(kind, max_workers=4) as executor:
+            executor.submit(nothing).result()
+            for _ in range(10):
+                first = executor.submit(nothing)
+                sleep(0.006)
+                second = executor.submit(nothing)
+                first.result()
+                second.result()
+                sleep(0.01)  # until nobody decides any more
+                executor.submit(nothing).result(5)
+    finally:
+        threading.settrace(None)  # type: ignore[arg-type]
+
+
+def test_a_backlog_is_divided_whatever_came_before() -> None:
+    """Its tasks may be a thousand times as long as those before them."""
+    assert batching.batch_size(8, 1e-6, 100) <= 100 / 8
+    assert batching.batch_size(2, 1e-6, 10_000) > 1000
 
 
 def test_the_carrier_leaves_the_interpreter_to_who_decides() -> None:

@@ -396,3 +396,24 @@ def test_L25_who_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch) 
         other._made("_made_waiters", [2])
         assert not left
         assert (task._made("_made_waiters", [3]), other._made("_made_waiters", [4])) == ([1], [2])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_L25_arguments_of_a_map_are_gone_with_it(fails: bool) -> None:
+    """Whether its items fail or not, without the garbage collector."""
+
+    class Item:
+        pass
+
+    def use(item: Item) -> None:
+        if fails:
+            raise ZeroDivisionError
+
+    with ThreadExecutor(1) as executor:
+        items = [Item() for _ in range(40)]
+        refs = [weakref.ref(item) for item in items]
+        assert len(list(executor.map(use, items, errors="return"))) == 40
+        with suppress(ZeroDivisionError):
+            list(executor.map(use, items))
+        del items
+        assert wait_for(lambda: not any(ref() is not None for ref in refs))

@@ -252,10 +252,11 @@ class Room(_wait.Watched):
         self._deadline = deadline
 
     def _take_incoming(self) -> list[Batch]:
-        """What was submitted; more may come meanwhile. Counted first: see `submit_batch`."""
-        self._takes += 1
+        """What was submitted; more may come meanwhile. Counted afterwards: see `submit_batch`."""
         take = self._incoming.popleft
-        return [take() for _ in range(len(self._incoming))]
+        taken = [take() for _ in range(len(self._incoming))]
+        self._takes += 1
+        return taken
 
     def _handle(self, event: Callable[..., object], *args: Any) -> None:
         self._guarded(event, *args, monotonic())
@@ -394,12 +395,13 @@ class Room(_wait.Watched):
 
         One wake-up is enough for many batches, which matters while it is under way:
 
-        1. Who decides counts a take, 2. takes what came.
-        a. We put a batch there, b. read the count, c. look whether somebody was woken at this
-        count, and if not, d. wake somebody, e. note the count.
-        A note that equals the count was made after a wake-up that has not led to 1. yet, or we
-        had read another count. So its 2. comes after our a. A late note names an older count,
-        and costs a wake-up too many, as does Ctrl-C between d. and e.
+        1. Who decides takes what came, 2. counts that, 3. looks whether there is more.
+        a. We read the count, b. put a batch there, c. read the count again. If it is the same,
+        and noted, that is all; if not, d. we wake somebody, e. and note what we read in a.
+        Who noted a count read it before they put their batch, and woke somebody for it; so a
+        take of that one comes, and is counted after their a. If the count is still the noted
+        one in c., that 2. comes after it, hence 3. after our b. A late note names an older
+        count, and costs a wake-up too many, as does Ctrl-C between d. and e.
 
         If all was closed since the verb looked, nobody decides any more, and we do: the
         core refuses it. Who closes looks once more after saying so (`serve`). Where no carrier
@@ -407,9 +409,10 @@ class Room(_wait.Watched):
         """
         if self._unready:
             self.prepare()
-        self._incoming.append(batch)
         takes = self._takes
-        if self._rung != takes and self.dispatch.active < self.max_workers:
+        self._incoming.append(batch)
+        told = self._rung == takes == self._takes
+        if not told and self.dispatch.active < self.max_workers:
             self.ring()
             self._rung = takes
         if self.closed:

@@ -149,14 +149,15 @@ class Calls:
         self._contexts = Contexts(self._trip, run.batch.context)
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
-        self._loop = self._unary if run.batch.unary else self._nary
+        self._is_unary = run.batch.unary
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
         done, start = self._trip.done, monotonic()
         before = len(done)
         try:
-            self._contexts.run(partial(self._loop, islice(self._trip.todo, self._count)))
+            loop = self._unary if self._is_unary else self._nary
+            self._contexts.run(partial(loop, islice(self._trip.todo, self._count)))
         except BaseException as error:
             self._fail(error)
             return True

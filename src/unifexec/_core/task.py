@@ -158,8 +158,10 @@ class Task(Future["R"]):
         self._state = "FINISHED"
 
     def _publish_under(self, condition: threading.Condition) -> None:
-        """Set it, and tell those who wait for it; all at once, as they see it."""
+        """Set it, and tell those who wait for it; all at once, as they see it, and once."""
         with condition:
+            if self._state in ("FINISHED", "CANCELLED_AND_NOTIFIED"):
+                return
             self._publish()
             for waiter in self._waiters:
                 if self._cancel_won:
@@ -178,13 +180,14 @@ class Task(Future["R"]):
 
         1. `settle` sets the outcome, 2. looks for a condition: under that, if there is one, 3. it
         publishes, and tells who waits.
-        a. A waiter makes the condition, b. looks for the outcome: if it is there, it publishes
-        it, too, since 2. may have come before a.
+        a. A waiter makes the condition, or finds it, b. looks for the outcome: if it is there, it
+        does the same, since 2. may have come before a. Under the condition, so that it is
+        done once, and nobody is told twice.
         If b. finds none, 2. comes after a.
         """
         condition: threading.Condition = self._made("_asked", threading.Condition())
         if self._outcome is not None:
-            self._publish()
+            self._publish_under(condition)
         return condition
 
     @property
