@@ -181,7 +181,8 @@ def _cloud_pickler() -> Any:
     def reduce_code(code: CodeType) -> Any:
         return _with_file, (code.co_filename, *theirs[CodeType](code))
 
-    ours: dict[type, Any] = {ContextVar: reduce_context_variable}
+    ours: dict[type, Any] = {ContextVar: reduce_context_variable, memoryview: reduce_view}
+    ours.update(_scripts.for_types())
     ours[TextIOWrapper] = _scripts.refuse_file
     ours[singledispatchmethod] = _scripts.reduce_dispatching_method
     if CodeType in theirs:  # a test would notice its disappearance
@@ -219,6 +220,16 @@ def _cloud_pickler() -> Any:
 def _with_file(name: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:
     """Code with the file it is from, which tracebacks show and cloudpickle drops."""
     return make(*parts).replace(co_filename=name)
+
+
+def reduce_view(view: memoryview) -> Any:
+    """A memoryview travels as a view of a copy; cloudpickle makes bytes of it."""
+    data = view.tobytes()
+    return _view_of, (data if view.readonly else bytearray(data), view.format, view.shape)
+
+
+def _view_of(data: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    return memoryview(data).cast(format, shape)  # type: ignore[call-overload, no-any-return]
 
 
 def is_lasting(fn: Any) -> bool:
@@ -352,7 +363,7 @@ def _hang_below(error: BaseException, text: str) -> None:
         seen.add(id(error))
         error = error.__cause__
     shown = error.__suppress_context__ or error.__context__ is None
-    error.__cause__ = last  # which also hides the context: show it below, if it was shown
+    _set(error, "__cause__", last)  # which also hides the context: show it below, if it was shown
     if not shown:
         last.__context__ = error.__context__
         last.__suppress_context__ = False
@@ -396,13 +407,21 @@ def _dump_one(error: BaseException) -> bytes:
         data = dumps(error)
         again = pickle.loads(data)
         if type(again) is type(error) and _are_same(again.args, error.args):
-            return data
+            lost = {name: error.__dict__[name] for name in error.__dict__.keys() - again.__dict__}
+            lost = {name: value for name, value in lost.items() if _travels(value)}
+            return dumps((_with_attributes, (error, lost))) if lost else data
     except REFUSAL:
         pass
     data = dumps((_rebuild, _parts_of(error)))
     rebuild, parts = pickle.loads(data)
     rebuild(*parts)
     return data
+
+
+def _with_attributes(error: BaseException, lost: dict[str, Any]) -> BaseException:
+    """An exception with what its own way to be pickled leaves out, such as notes."""
+    error.__dict__.update(lost)
+    return error
 
 
 def _are_same(args: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
@@ -472,10 +491,15 @@ def _load_family(family: list[Any]) -> BaseException:
             loaded[number] = _load_one(itself, inside)
     for number, (_, _, cause, context, suppressed) in enumerate(family):
         error = loaded[number]
-        error.__cause__ = None if cause is None else loaded[cause]
-        error.__context__ = None if context is None else loaded[context]
-        error.__suppress_context__ = suppressed
+        _set(error, "__cause__", None if cause is None else loaded[cause])
+        _set(error, "__context__", None if context is None else loaded[context])
+        _set(error, "__suppress_context__", suppressed)
     return loaded[0]
+
+
+def _set(error: BaseException, name: str, value: Any) -> None:
+    """Set an attribute that all exceptions have, also of a frozen dataclass."""
+    BaseException.__setattr__(error, name, value)
 
 
 def _load_one(itself: bytes, members: list[BaseException] | None) -> BaseException:

@@ -160,3 +160,52 @@ def refuse_file(file: Any) -> Any:
         if file is getattr(sys, name):
             return getattr, (sys, name)
     raise TypeError("an open file cannot travel: send its path, and open it in the task")
+
+
+def for_types() -> dict[type, Any]:
+    """How what `typing` makes in a script travels: it is pickled by its name, which nobody has."""
+    import typing
+
+    ours: dict[type, Any] = {typing.NewType: _reduce_new_type}
+    for name in ("ParamSpec", "TypeVarTuple"):
+        ours[getattr(typing, name)] = _reduce_parameter
+    for name in ("ParamSpecArgs", "ParamSpecKwargs"):
+        ours[getattr(typing, name)] = _reduce_part
+    if sys.version_info >= (3, 12):
+        ours[typing.TypeAliasType] = _reduce_alias
+    return ours
+
+
+def _is_found(thing: Any) -> bool:
+    """Whether a worker finds it by its name."""
+    name, module = thing.__name__, thing.__module__
+    if module == "__main__":
+        return False
+    return getattr(sys.modules.get(module), name, None) is thing
+
+
+def _reduce_new_type(thing: Any) -> Any:
+    if _is_found(thing):
+        return thing.__qualname__
+    return type(thing), (thing.__name__, thing.__supertype__), {"__module__": thing.__module__}
+
+
+def _reduce_parameter(thing: Any) -> Any:
+    return thing.__name__ if _is_found(thing) else (type(thing), (thing.__name__,))
+
+
+def _reduce_part(thing: Any) -> Any:
+    return type(thing), (thing.__origin__,)
+
+
+def _reduce_alias(thing: Any) -> Any:
+    if _is_found(thing):
+        return thing.__name__
+    return _alias, (thing.__name__, thing.__value__, thing.__type_params__)
+
+
+def _alias(name: str, value: Any, parameters: Any) -> Any:
+    import typing
+
+    kind: Any = vars(typing)["TypeAliasType"]
+    return kind(name, value, type_params=parameters)

@@ -31,7 +31,7 @@ def levels_and_filters() -> bytes:
         for name, logger in list(logging.root.manager.loggerDict.items())
         if isinstance(logger, logging.Logger) and _is_set(logger.level)
     }
-    filters = [pickle.dumps(entry) for entry in warnings.filters if _travels(entry)]
+    filters = [pickle.dumps(entry) for entry in warnings.filters if _filter_travels(entry)]
     levels = int(logging.root.level), int(logging.root.manager.disable), named
     return pickle.dumps((*levels, filters))
 
@@ -39,6 +39,15 @@ def levels_and_filters() -> bytes:
 def _is_set(level: Any) -> bool:
     """Whether a level is one; some set it to a name, past `Logger.setLevel`."""
     return isinstance(level, int) and level != logging.NOTSET
+
+
+def _filter_travels(entry: Any) -> bool:
+    """Not if its category is a class of the script; it may well name the script's module."""
+    try:
+        pickle.dumps(entry)
+    except Exception:
+        return False
+    return _travels(entry[2])
 
 
 def _travels(entry: Any) -> bool:

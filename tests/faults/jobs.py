@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -1126,3 +1127,41 @@ def fail_late(x: int, broken: bytes) -> int:
     if x == 4:
         bz2.decompress(broken)
     return x
+
+
+class HttpError(Exception):
+    """One that knows how to travel; what is added later, it does not know of."""
+
+    def __init__(self, code: int, body: str) -> None:
+        super().__init__(f"{code}: {body}")
+        self.code, self.body = code, body
+        self.retry_after = 0
+
+    def __reduce__(self) -> Any:
+        return _http_error, (self.code, self.body)
+
+
+def _http_error(code: int, body: str) -> HttpError:
+    error = HttpError(code, body)
+    del error.retry_after
+    return error
+
+
+def raise_http_error() -> None:
+    error = HttpError(503, "busy")
+    error.add_note("while fetching")
+    error.retry_after = 5
+    raise error
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    path: str
+
+
+def raise_frozen() -> None:
+    raise FrozenError("path") from KeyError("cause")
+
+
+def look_at_view(view: memoryview) -> tuple[str, str, Any, bool]:
+    return type(view).__name__, view.format, view.tolist(), view.readonly

@@ -168,3 +168,37 @@ def test_L12b_what_an_initializer_binds_stays_in_its_worker(tmp_path: Path) -> N
         "of the worker | its own",
         "name 'lock' is not defined",
     ]
+
+
+TYPES = """
+from typing import Callable, NewType, ParamSpec, TypeVar, TypeVarTuple
+import dataclasses
+P, T, Ts, UserId = ParamSpec("P"), TypeVar("T"), TypeVarTuple("Ts"), NewType("UserId", int)
+def timed(fn: Callable[P, T]) -> Callable[P, T]:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T: return fn(*args, **kwargs)
+    return wrapper
+@timed
+def work(x: int) -> int: return x + 1
+def load(user: UserId) -> str: return f"user {UserId(user)} of {UserId.__module__}"
+def many(x: int) -> str: return str(Ts)
+@dataclasses.dataclass
+class Order:
+    user: UserId
+def order(x: int) -> int: return Order(UserId(x)).user
+fns = [work, load, many, order]
+if sys.version_info >= (3, 12):
+    exec("type Alias = int\\ndef aliased(x: Alias): return Alias.__value__(x)\\n"
+         "def generic[**Q, R](fn: Callable[Q, R]) -> Callable[Q, R]:\\n"
+         "    def w(*a: Q.args, **k: Q.kwargs) -> R: return fn(*a, **k)\\n    return w\\n"
+         "w = generic(abs)")
+    fns += [aliased, w]
+with ProcessExecutor(1) as ex:
+    for fn in fns:
+        assert ex.submit(fn, 1).result() == fn(1)
+    print("all")
+"""
+
+
+def test_L24_what_typing_makes_in_a_script(tmp_path: Path) -> None:
+    """It is pickled by its name, which workers do not find: annotations would fail every task."""
+    assert printed(tmp_path, TYPES) == ["all"]

@@ -771,3 +771,27 @@ def test_L12b_methods_of_built_in_objects_are_snapshots(executor: ProcessExecuto
     left = [1, 2, 3]
     tasks = [executor.submit(left.pop) for _ in range(20)]
     assert [task.result(20) for task in tasks] == [3] * 20
+
+
+def test_L11_what_an_exceptions_own_way_to_travel_leaves_out(executor: ProcessExecutor) -> None:
+    """Notes, and attributes that were added later, where its ``__reduce__`` has the rest."""
+    error = executor.submit(jobs.raise_http_error).exception(20)
+    assert type(error) is jobs.HttpError
+    assert (error.code, error.retry_after) == (503, 5)
+    assert error.__notes__[0] == "while fetching"
+
+
+def test_L11_a_frozen_dataclass(executor: ProcessExecutor) -> None:
+    """Its own ``__setattr__`` refuses what all exceptions have set."""
+    error = executor.submit(jobs.raise_frozen).exception(20)
+    assert error == jobs.FrozenError("path")
+    assert isinstance(error.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("view", [b"abc", bytearray(b"abc"), memoryview(b"abcd").cast("H")])
+def test_L12b_views_stay_views(executor: ProcessExecutor, view: Any) -> None:
+    """Of a copy."""
+    view = memoryview(view)
+    kind, form, items, readonly = executor.submit(jobs.look_at_view, view).result(20)
+    assert (kind, form, items) == ("memoryview", view.format, view.tolist())
+    assert readonly == view.readonly

@@ -453,3 +453,18 @@ with ProcessExecutor(2) as executor:
     print(executor.submit(abs, -1).result(), running.result())
 """
     assert run(text, when) == (0, "1 None\n", "")
+
+
+@pytest.mark.parametrize("filters", ["none", "ignored"])
+def test_L26_filters_that_name_the_module_of_the_script(filters: str) -> None:
+    """As Python's own for DeprecationWarning does; its functions are of that module there, too."""
+    text = """
+import warnings
+ignored = sys.argv[1] == "ignored"
+if ignored: warnings.filterwarnings("ignore", module="__main__")
+def old(): warnings.warn("old thing", UserWarning if ignored else DeprecationWarning)
+with ProcessExecutor(1) as executor: executor.submit(old).result()
+"""
+    code, _, errors = run(text, filters)
+    assert code == 0
+    assert ("Warning: old thing" in errors) == (filters == "none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, assert_never, assert_type
@@ -18,7 +19,6 @@ from unifexec import (
 )
 
 if TYPE_CHECKING:
-    import concurrent.futures
     from collections.abc import Awaitable, Callable, Iterator
 
 
@@ -158,6 +158,12 @@ def executors(ex: Executor, kind: str) -> None:
     ex.with_options(time_limit="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     pool: Executor = concurrent_pool()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     print(some, view, standard, plain, pool)
+
+
+def completed(tasks: list[Task[int]]) -> list[int]:
+    """What takes futures takes tasks."""
+    concurrent.futures.wait(tasks)
+    return [task.result() for task in concurrent.futures.as_completed(tasks)]
 
 
 def concurrent_pool() -> concurrent.futures.Executor:

@@ -172,8 +172,7 @@ class Task(Future["R"]):
                     waiter.add_result(self)
             condition.notify_all()
 
-    @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
+    def _condition_of_all(self) -> threading.Condition:
         """What the standard library's `wait` and `as_completed` hold and wait for.
 
         Most tasks are never waited for in this way, so it is made when it is asked for.
@@ -190,11 +189,14 @@ class Task(Future["R"]):
             self._publish_under(condition)
         return condition
 
-    @property
-    def _waiters(self) -> list[Any]:  # type: ignore[override]
+    def _waiters_of_all(self) -> list[Any]:
         """The standard library's waiters."""
         waiters: list[Any] = self._made("_made_waiters", [])
         return waiters
+
+    if not TYPE_CHECKING:  # there they are the attributes that `as_completed` asks for
+        _condition = property(_condition_of_all)
+        _waiters = property(_waiters_of_all)
 
     @property
     def _done_callbacks(self) -> list[Any]:
