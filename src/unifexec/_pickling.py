@@ -319,17 +319,18 @@ class WorkerTraceback(Exception):  # noqa: N818  (it is no error, it tells of on
         return f"\n{self.args[0]}"
 
 
-def dump_error(error: BaseException, note: str) -> bytes:
+def dump_error(error: BaseException, note: str, refusal: Any = BaseException) -> bytes:
     """Serialise an exception with its causes, contexts, notes and groups, for a worker's parent.
 
-    What cannot be serialised, or not be rebuilt from it, leaves its text.
+    What cannot be serialised, or not be rebuilt from it, leaves its text. ``refusal``: what its
+    own code may raise to say so; in a worker that is KeyboardInterrupt as well.
     """
     text = _as_text(error)
     described = f"{type(error).__module__}.{type(error).__qualname__}: {shown(error, str)}"
     before, here.homeward = here.homeward, True
     try:
         family: Any = _dump_family(error)
-    except REFUSAL as why:
+    except refusal as why:
         family = None
         described += f" ({explain('the exception', error, why)})"
     finally:

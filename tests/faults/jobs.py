@@ -1165,3 +1165,12 @@ def raise_frozen() -> None:
 
 def look_at_view(view: memoryview) -> tuple[str, str, Any, bool]:
     return type(view).__name__, view.format, view.tolist(), view.readonly
+
+
+class InterruptingError(Exception):
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+def raise_interrupting() -> None:
+    raise InterruptingError

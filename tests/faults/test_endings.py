@@ -8,6 +8,7 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from unifexec import ExecutorClosedError, ProcessExecutor, TaskCancelledError, create_executor
@@ -1068,3 +1069,56 @@ with lock:
 task.result()
 """
     assert run(program, within=10) == (0, "left\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_L20_ctrl_c_while_a_close_waits(kind: str) -> None:
+    """It leaves by an exception: what is pending never starts, what can be stopped is."""
+    text = """
+import asyncio
+ex = create_executor(sys.argv[1], max_workers=2)
+async def wait(): await asyncio.sleep(30)
+try:
+    with ex:
+        tasks = [ex.submit(wait) for _ in range(6)]
+        while not tasks[1].running(): pass
+        print("waiting", flush=True)
+except KeyboardInterrupt:
+    for task in tasks:
+        try: task.result(10)
+        except TaskCancelledError: pass
+    print(sum(task.cancelled() for task in tasks))
+"""
+    with Program(text, kind) as program:
+        assert program.line() == "waiting"
+        assert program.comes_to_rest()
+        program.send(signal.SIGINT)
+        assert program.finish(20) == (0, "4\n", "")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L20_a_scope_that_is_cancelled_while_a_close_waits(kind: str, backend: str) -> None:
+    """The same everywhere."""
+
+    async def leave_early() -> list[Any]:
+        with anyio.move_on_after(0.3):
+            async with create_executor(kind, max_workers=2, async_backend=backend) as executor:
+                tasks = [executor.submit(anyio.sleep, 30) for _ in range(6)]
+        return tasks
+
+    tasks = anyio.run(leave_early, backend=backend)
+    assert all(task.done() for task in tasks)
+    assert sum(task.cancelled() for task in tasks) == 4
+
+
+def test_L25_deadlines_that_were_kept_are_forgotten() -> None:
+    """Also behind one that is far away."""
+    gate = threading.Event()
+    with create_executor("thread", max_workers=2) as executor:
+        view = executor.with_options(time_limit=3600)
+        view.submit(gate.wait)
+        for task in [view.submit(int) for _ in range(3000)]:
+            task.result(20)
+        assert len(executor._room.dispatch._deadlines) <= 2002
+        gate.set()

@@ -795,3 +795,30 @@ def test_L12b_views_stay_views(executor: ProcessExecutor, view: Any) -> None:
     kind, form, items, readonly = executor.submit(jobs.look_at_view, view).result(20)
     assert (kind, form, items) == ("memoryview", view.format, view.tolist())
     assert readonly == view.readonly
+
+
+def test_L27_threads_that_submit_the_first_function_of_a_script() -> None:
+    """While one of them imports what writes it, the others find half of that."""
+    text = """
+import threading
+def f(x): return x
+errors = []
+def client(i):
+    try: ex.submit(f, i).result(20)
+    except BaseException as error: errors.append(error)
+with ProcessExecutor(2) as ex:
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+print(errors)
+"""
+    for _ in range(3):
+        assert run(text) == (0, "[]\n", "")
+
+
+def test_L13_an_exception_that_interrupts_its_own_way(executor: ProcessExecutor) -> None:
+    """KeyboardInterrupt is no Ctrl-C there: it ends no worker."""
+    pid = executor.submit(os.getpid).result(20)
+    with pytest.raises(RemoteError):
+        executor.submit(jobs.raise_interrupting).result(20)
+    assert pid in [worker.pid for worker in executor.stats().workers]

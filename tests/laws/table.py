@@ -64,7 +64,7 @@ ROWS = [
     Row("L18", f"{NESTING}::test_L18_a_captured_executor_stays_in_the_worker", "_backends/create.py", "    if kind != \"process\":\n", "    if True:\n"),
     Row("L19", f"{SUITE}::TestThread::test_L19_map_takes_the_context_of_its_call", "_backends/room.py", "        return fn, copy_context()\n", "        return fn, __import__('contextvars').Context()\n"),
     Row("L19", f"{CONTEXT}::test_L19_nothing_is_left_behind_where_nothing_was_set", "_backends/trips.py", "            if len(own) != 1:\n                return None\n            before = now\n", "            before = now\n"),
-    Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/executor.py", "            self._give_up()\n        self.shutdown(wait=True)", "            pass\n        self.shutdown(wait=True)"),
+    Row("L20", f"{SUITE}::TestThread::test_L20_leaving_by_an_exception_cancels", "_backends/executor.py", "            self._give_up()\n        try:\n            self.shutdown(wait=True)", "            pass\n        try:\n            self.shutdown(wait=True)"),
     Row("L20", f"{ENDINGS}::test_L20_ctrl_c_while_a_loop_is_given_back", "_backends/aio.py", "            self._room.request_close(cancel=True, abort=True)\n            raise\n", "            raise\n"),
     Row("L20", f"{ENDINGS}::test_L20_an_executor_while_the_program_ends", "_backends/room.py", "        if ending.exiting and not self.lives():\n            self._close_here()\n        else:\n            self.post(", "        if True:\n            self.post("),
     Row("L20", f"{ENDINGS}::test_L20_a_close_waits_in_a_function_that_is_a_handler_too", "_backends/interrupts.py", "    return given is None or any(value is frame.f_back for value in given)\n", "    return True\n"),

@@ -109,8 +109,9 @@ def lasting_bytes(fn: Any, alone: bool = False) -> bytes | None:
 
 def _modules_by_value() -> bool:
     """Whether the program told cloudpickle that more than ``__main__`` is to travel by value."""
-    cloudpickle: Any = sys.modules.get("cloudpickle")
-    return cloudpickle is not None and bool(cloudpickle.list_registry_pickle_by_value())
+    cloudpickle = sys.modules.get("cloudpickle")  # another thread may be importing it
+    told = getattr(cloudpickle, "list_registry_pickle_by_value", None)
+    return told is not None and bool(told())
 
 
 class _ChangeableError(Exception):

@@ -11,6 +11,7 @@ from unifexec._backends import ending
 from unifexec._core.checks import check_timeout
 from unifexec._core.options import Options
 from unifexec._core.verbs import Verbs
+from unifexec.errors import UnifexecError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ class LocalExecutor(Verbs):
             return
         if error is not None:
             self._give_up()
-        self.shutdown(wait=True)
+        try:
+            self.shutdown(wait=True)
+        except UnifexecError:  # it did not begin to wait
+            raise
+        except BaseException:  # Ctrl-C while it waits, or what another handler raises
+            self._give_up()
+            raise
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,8 +93,16 @@ class LocalExecutor(Verbs):
             self._give_up()
         from anyio import CancelScope
 
-        with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
-            await self.aclose()
+        try:
+            with CancelScope(shield=error is not None):  # a cancelled scope still closes in order
+                await self.aclose()
+        except UnifexecError:
+            raise
+        except BaseException:  # the scope is cancelled while we wait
+            self._give_up()
+            with CancelScope(shield=True):
+                await self.aclose()
+            raise
 
     def _give_up(self) -> None:
         """Left by an exception: what has not started never will, what runs is to stop (L20)."""

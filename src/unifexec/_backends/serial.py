@@ -30,7 +30,14 @@ from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.batches import Single
 from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
-from unifexec._running import CurrentTask, Interrupted, current_task, run_task, shown
+from unifexec._running import (
+    REFUSAL,
+    CurrentTask,
+    Interrupted,
+    current_task,
+    run_task,
+    shown,
+)
 from unifexec._wait import at_once, go_on
 from unifexec.errors import SerializationError
 from unifexec.share import collecting
@@ -448,7 +455,7 @@ def _warn_if_changed(name: str, before: bytes | None, after: Any) -> None:
 def _there_and_back(name: str, outcome: Any) -> Any:
     """An outcome as it would come back from another process."""
     if isinstance(outcome, Failure):
-        data = _pickling.dump_error(outcome.error, f"raised by task {name!r}")
+        data = _pickling.dump_error(outcome.error, f"raised by task {name!r}", REFUSAL)
         return unpack_error(data, outcome.seconds)
     try:
         with collecting():

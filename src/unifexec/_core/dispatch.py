@@ -28,7 +28,7 @@ what is behind a slow item does not wait for it (`_withdraw`); L16 limits and st
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from unifexec._core import batching, verdicts
 from unifexec._core.batches import NOBODY, Bundle, Nobody, Single
@@ -54,6 +54,7 @@ _NO_BOUND = 1 << 62
 UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them to do
 # Then it is no accident: they die of being set up, or of what they are about to read.
 
+FEW_DEADLINES = 1000
 SPAWN_PAUSE = 0.1  # seconds before another worker is started where one could not be
 
 
@@ -159,6 +160,7 @@ class Dispatch:
         self.lost: int = 0
         self._actions: list[Action] = []
         self._deadlines: list[tuple[float, int, str, int, int]] = []
+        self._crowd = FEW_DEADLINES  # from how many on they are looked through
         self._numbers = 0
         self._starting = 0
         self._spawn_at = 0.0  # no worker is started before
@@ -181,8 +183,11 @@ class Dispatch:
 
     def _is_past(self, what: str, number: int, offset: int) -> bool:
         """Whether a deadline was kept: most are, and nobody need wake for them."""
-        if what in ("idle", "leave"):
+        if what == "leave":
             return number not in self.workers
+        if what == "idle":
+            worker = self.workers.get(number)
+            return worker is None or worker.tasks != offset
         if what == "spawn":
             return not self.workers
         run = self.runs.get(number)
@@ -912,6 +917,14 @@ class Dispatch:
 
     def _remind(self, when: float, what: str, number: int, offset: int) -> None:
         heappush(self._deadlines, (when, self._next_number(), what, number, offset))
+        if len(self._deadlines) > self._crowd:
+            self._drop_past()
+
+    def _drop_past(self) -> None:
+        """Forget deadlines that were kept, and stand behind one that is far away."""
+        self._deadlines = [one for one in self._deadlines if not self._is_past(*one[2:])]
+        heapify(self._deadlines)
+        self._crowd = max(FEW_DEADLINES, 2 * len(self._deadlines))
 
 
 def _outcome_of(value: Any, seconds: float | None) -> Any:
