@@ -471,9 +471,6 @@ class AsyncExecutor(LocalExecutor):
         """Close, and give the loop back; Ctrl-C while we wait gives up what still runs."""
         try:
             await super().__aexit__(None if error is None else type(error), error, None)
-        except BaseException:
-            self._room.request_close(cancel=True, abort=True)
-            raise
         finally:
             await binding.__aexit__(None, None, None)
 
