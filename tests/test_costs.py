@@ -149,7 +149,7 @@ def test_no_wake_up_is_lost(kind: str) -> None:
                 second = executor.submit(nothing)
                 first.result()
                 second.result()
-                sleep(0.01)  # until nobody decides any more
+                sleep(0.01)  # nobody decides any more, or the test is only less sharp
                 executor.submit(nothing).result(5)
     finally:
         threading.settrace(None)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def test_the_carrier_leaves_the_interpreter_to_who_decides() -> None:
             room.serve = lambda: (served.append(None), serve())  # type: ignore[assignment]
             room._mailbox.put((lambda now: None, ()))
             room._bell.put(None)
-            sleep(0.05)
+            sleep(0.05)  # in which the carrier would ask thousands of times
             room._decider = 0
         room.serve()
         assert 0 < len(served) < 100

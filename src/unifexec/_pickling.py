@@ -229,6 +229,7 @@ def reduce_view(view: memoryview) -> Any:
 
 
 def _view_of(data: Any, format: str, shape: tuple[int, ...]) -> memoryview:
+    # typeshed names formats and shapes one by one: any will do here
     return memoryview(data).cast(format, shape)  # type: ignore[call-overload, no-any-return]
 
 

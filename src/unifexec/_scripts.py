@@ -6,6 +6,7 @@
 - *Cached and dispatching functions* (`functools.cache`, `functools.singledispatch`), which pickle
   takes for functions that can be imported. They are made empty first and filled then, since what
   they call may refer to them. A cache arrives empty.
+- *What `typing` makes* (`NewType`, `ParamSpec`, `type` aliases), which is pickled by its name.
 - *Open text files*, of which cloudpickle would send the text: they are refused.
 """
 

@@ -68,7 +68,7 @@ class Call(Job, CurrentTask):
         self._unawaited: Unawaited | None = None
 
     @property
-    def _place(self) -> Place:  # type: ignore[override]
+    def _place(self) -> Place:  # type: ignore[override]  # a slot of the base
         """Few tasks ever leave theirs."""
         return Place(self._room, self.number)
 

@@ -15,8 +15,9 @@ MOST_TOGETHER = 1 << 16  # items of a batch, whatever is asked for: a mark count
 # The first was measured: with 2 ms, tasks of 1 ms took 1.3 times what they take in hand-made chunks
 # of 16, with 4 and 6 as long as those (rows `untuned-…`). The next three were chosen by thought.
 WHOLE_SECONDS = 0.0001  # work that is not divided more finely: it is over before others begin
-# Measured: submits of nothing to threads take 0.75 of what they do without, with 0.4 ms as long.
-# But no more than an eighth of what waits: they may be longer than those before them.
+# Measured: submits of nothing to threads took 0.75 of what they did without, with 0.4 ms as long
+# (up to half of what waits). But no more than an eighth of it: tasks may be longer than those
+# before them.
 
 RISING = 0.2  # weight of the newest duration in the running mean, if it is longer
 FALLING = 0.4  # and if it is shorter: small batches cost more than large ones, which are taken back

@@ -54,7 +54,7 @@ _NO_BOUND = 1 << 62
 UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them to do
 # Then it is no accident: they die of being set up, or of what they are about to read.
 
-FEW_DEADLINES = 1000
+FEW_DEADLINES = 1000  # below that, those that were kept may stay: they cost little memory
 SPAWN_PAUSE = 0.1  # seconds before another worker is started where one could not be
 
 
