@@ -111,7 +111,8 @@ class WorkerLostError(UnifexecError, BrokenExecutor):
 class InitializerError(UnifexecError, BrokenExecutor):
     """No worker could be set up for the task; why is the cause.
 
-    The executor's ``initializer`` failed: waiting tasks fail with it, and so does every later
-    ``submit``. Or no worker could be started, for lack of descriptors, memory or threads: the
-    tasks that wait fail, if no other worker is there, and later ones try again.
+    The executor's ``initializer`` failed, or its own event loop could not be made: waiting tasks
+    fail with it, and so does every later ``submit``. Or no worker could be started, for lack of
+    descriptors, memory or threads: the tasks that wait fail, if no other worker is there, and
+    later ones try again.
     """

@@ -193,6 +193,11 @@ def wait_for_file(path: str) -> None:
         time.sleep(0.005)
 
 
+def start_and_wait(started: str, path: str) -> None:
+    append(started, "now")
+    wait_for_file(path)
+
+
 def append(path: str, text: str) -> None:
     """Add to a file, whole or not at all."""
     with open(path, "a") as file:

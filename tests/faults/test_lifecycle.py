@@ -12,6 +12,7 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 from weakref import ref
 
 import anyio
@@ -228,6 +229,114 @@ with ProcessExecutor(2) as ex:
     print(ex.submit(abs, -3).result(10), ex.stats().failed)
 """
     assert run(text) == (0, "InitializerError True\n" * 3 + "3 3\n", "")
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L22_a_loop_that_cannot_be_made(
+    backend: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was accepted fails, and says why; later verbs do, too; and the close returns."""
+    go = threading.Event()
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        go.wait(20)
+        raise OSError("no loop today")
+
+    monkeypatch.setattr("asyncio.events.new_event_loop", refuse)
+    monkeypatch.setattr("unifexec._loops.anyio.run", refuse)
+    fn = jobs.add_soon if is_async else jobs.pair
+    initializer = partial(int, 1)
+    with AsyncExecutor(2, initializer=initializer, async_backend=backend) as executor:
+        tasks = [executor.submit(fn, 3, 4) for _ in range(3)]
+        results, both = executor.map(fn, [1, 2], [3, 4]), executor.gather(*tasks)
+        go.set()
+        for wait in (*[task.result for task in (*tasks, both)], lambda _: list(results)):
+            with pytest.raises(InitializerError, match="no worker .*no loop today") as caught:
+                wait(20)
+            assert isinstance(caught.value.__cause__, OSError)
+        for verb in (executor.submit, executor.map):
+            with pytest.raises(InitializerError, match="no loop today") as caught:
+                verb(fn, [3], [4])
+            assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_L22_there_are_no_descriptors_for_a_loop() -> None:
+    """A task says why, and the program comes to its end."""
+    text = f"""{FEW_FILES}
+import asyncio, unifexec._backends.aio
+async def nothing(): pass
+ex = AsyncExecutor(2)
+files(held())
+try: error = ex.submit(nothing).exception(10)
+finally: files(1024)
+print(type(error).__name__, error.__cause__)
+ex.shutdown()
+"""
+    assert run(text)[:2] == (0, "InitializerError [Errno 24] Too many open files\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_L22_a_carrier_that_fails_in_the_midst_of_it(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a thread runs is finished, what a process runs is lost; the rest is refused."""
+    with create_executor(kind, max_workers=1) as executor:
+        started, go = tmp_path / "started", tmp_path / "go"
+        running = executor.submit(jobs.start_and_wait, str(started), str(go))
+        assert wait_for(started.exists)
+        waiting = executor.submit(jobs.square, 3)
+        break_carrier(executor, monkeypatch)
+        with pytest.raises(InitializerError, match="deaf"):
+            waiting.result(20)
+        go.touch()
+        error = running.exception(20)
+        if kind == "process":
+            assert isinstance(error, WorkerLostError)
+            assert isinstance(error.__cause__, OSError)
+        else:
+            assert error is None
+        with pytest.raises(InitializerError, match="deaf"):
+            executor.map(jobs.square, [3])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("where", ["own", "caller's"])
+def test_L22_a_loop_that_fails_in_the_midst_of_it(
+    where: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its coroutines are lost, and the close returns; on the caller's loop, too."""
+
+    async def main(executor: AsyncExecutor) -> None:
+        running = executor.submit(anyio.sleep, 60)
+        while not executor.stats().running or not executor._room._asleep:
+            await anyio.sleep(0.001)
+        break_carrier(executor, monkeypatch)
+        with pytest.raises(WorkerLostError, match="deaf"):
+            await running
+        with pytest.raises(InitializerError, match="deaf"):
+            executor.submit(anyio.sleep, 60)
+
+    async def on_my_loop() -> None:
+        async with AsyncExecutor() as executor:
+            await main(executor)
+
+    if where == "own":
+        with AsyncExecutor(async_backend=backend) as executor:
+            anyio.run(main, executor, backend=backend)
+    else:
+        anyio.run(on_my_loop, backend=backend)
+
+
+def break_carrier(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails when it goes to sleep, and is woken if it sleeps already."""
+
+    def fail() -> None:
+        monkeypatch.undo()
+        raise OSError("deaf")
+
+    monkeypatch.setattr(executor._room, "seconds_to_deadline", fail)
+    executor._room.wake()
 
 
 def test_a_second_worker_that_cannot_be_started() -> None:

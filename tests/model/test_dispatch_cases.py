@@ -244,3 +244,18 @@ def test_L22_a_run_that_cannot_be_set_up_besides_others() -> None:
     assert story.outcomes[waiting, 0].value == "done"
     assert story.core.active == 0
     assert story.said[-1] == "stop"
+
+
+def test_L22_nothing_starts_where_nobody_carries() -> None:
+    """What waits fails, and what comes back from a dead worker; no other worker is started."""
+    story, several, queued = Story(), FakeMap(0), FakeTask(1)
+    story.submit(several, 2)
+    story.submit(queued)
+    story.tell("broke_down", OSError("deaf"))
+    story.die(story.runs[0], touched=True)
+    assert isinstance(story.error(several, 0), WorkerLostError)
+    assert isinstance(story.error(several, 1), InitializerError)
+    assert isinstance(story.error(queued), InitializerError)
+    story.tell("close", False, False)
+    assert story.said.count("spawn") == 1
+    assert story.said[-1] == "closed"

@@ -16,11 +16,11 @@ from unifexec._backends.room import Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.dispatch import Limits
-from unifexec._core.outcome import outcome_of
+from unifexec._core.outcome import Failure, outcome_of
 from unifexec._loops import Job, cancelled_by_others, jobs_here, run_lasting
-from unifexec._running import CurrentTask, current, is_awaitable, run_task
+from unifexec._running import CurrentTask, current, is_awaitable, run_task, shown
 from unifexec._wait import LoopEvent, give_way, without_ctrl_c
-from unifexec.errors import DeadlockError
+from unifexec.errors import DeadlockError, WorkerLostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class AsyncRoom(Room):
         self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
         self._set_up_done = False
+        self._lost: BaseException | None = None  # why we have no loop
         self._idle_lanes: list[Lane] = []
         self._lane_threads: list[threading.Thread] = []
 
@@ -206,6 +207,22 @@ class AsyncRoom(Room):
         """Live on a loop of our own."""
         run_lasting(self.setup.async_backend, self.live)
 
+    def lose(self, why: BaseException) -> None:
+        """No coroutine goes on without its loop; plain functions do."""
+        self._lost = why
+        for run in list(self.dispatch.runs.values()):
+            if run.carried is None or run.carried.on_loop:
+                self._lose(run.number, run.batch.name)
+
+    def _lose(self, number: int, name: str) -> None:
+        """Posted before whatever its job may say: that comes late."""
+        error = WorkerLostError(
+            f"the event loop of {name!r} is gone ({shown(self._lost)}); "
+            "it may have run, wholly or in part"
+        )
+        error.__cause__ = self._lost
+        self.post(self.dispatch.answered, number, [Failure(error)])
+
     def claim_loop(self) -> bool:
         """Whether the caller's loop may be ours; False if we have one, or it is already."""
         if not self._role_taken.acquire(False):
@@ -219,10 +236,33 @@ class AsyncRoom(Room):
         with anyio.CancelScope(shield=True):
             try:
                 await self._live()
+            except Exception as why:
+                if not self._bound:
+                    raise
+                self._break_down_elsewhere(why)
             finally:
                 self._loop_ident = None  # the next thread may have the same
 
+    def _break_down_elsewhere(self, why: BaseException) -> None:
+        """Not on the caller's loop: waiting there would hold up all others."""
+        self._carrier = threading.Thread(
+            target=self._break_down, args=(why,), name=self.name, daemon=True
+        )
+        self._carrier.start()
+
     async def _live(self) -> None:
+        async with jobs_here() as self._jobs:
+            self._loop_ident = threading.get_ident()
+            self._bell = LoopEvent()
+            try:
+                await self._take_steps(self._bell, cancelled_by_others())
+            except Exception as why:
+                self.lose(why)  # before the jobs are cancelled, and say that
+                raise
+
+    async def _take_steps(
+        self, bell: LoopEvent, cancelled: tuple[type[BaseException], ...]
+    ) -> None:
         """A step for each turn of the loop: decide on all that was posted, start what is to run.
 
         Jobs are started when all is decided and the turn given back: from 3.12 on their
@@ -230,28 +270,24 @@ class AsyncRoom(Room):
         end without ever waiting have posted their answers then; we look at these after a
         turn of the loop, for a long map of such must not hold it.
         """
-        cancelled = cancelled_by_others()
-        async with jobs_here() as self._jobs:
-            self._loop_ident = threading.get_ident()
-            self._bell = bell = LoopEvent()
-            while True:
-                self.serve()
-                while self._starting:
-                    call = self._starting.popleft()
-                    self._jobs.start(call, call.context())
-                    del call  # or we would keep the last one's arguments while we sleep
-                if self.closed:
-                    break
-                try:
-                    if self.nothing_to_serve():
-                        self._named = self._seen = None  # they may hold the executor itself
-                        await bell.wait(self.seconds_to_deadline())
-                    else:
-                        await give_way()
-                except cancelled:  # by who cancels all tasks of a loop: a task of ours, or its end
-                    if self._bound:
-                        self.request_close(cancel=True, abort=True)
-                self._asleep = False
+        while True:
+            self.serve()
+            while self._starting:
+                call = self._starting.popleft()
+                self._jobs.start(call, call.context())
+                del call  # or we would keep the last one's arguments while we sleep
+            if self.closed:
+                break
+            try:
+                if self.nothing_to_serve():
+                    self._named = self._seen = None  # they may hold the executor itself
+                    await bell.wait(self.seconds_to_deadline())
+                else:
+                    await give_way()
+            except cancelled:  # by who cancels all tasks of a loop: a task of ours, or its end
+                if self._bound:
+                    self.request_close(cancel=True, abort=True)
+            self._asleep = False
 
     def check_blocking(self) -> None:
         """Raise on the loop's own thread: it must run what would be waited for."""
@@ -326,7 +362,10 @@ class AsyncRoom(Room):
             self._idle_lanes.append(lane)
         if type(value) is Unawaited:  # asked so, nothing of a value's own runs
             call.go_on_with(value, seconds)
-            self._starting.append(call)
+            if self._lost is None:
+                self._starting.append(call)
+            else:
+                self._lose(call.number, call.name)
         else:
             self.ended(call, succeeded, value, seconds)
 

@@ -225,6 +225,20 @@ class ProcessRoom(Room):
                     self._hear()
                 else:
                     self._guarded(self._attend, key.data, events, key.fd)
+        self._put_away()
+
+    def lose(self, why: BaseException) -> None:
+        """Workers that nobody hears are ended; what they finished counts."""
+        for child in list(self._children.values()):
+            child.kill()
+            self._bury(child, why)
+
+    def carry_plainly(self) -> None:
+        """As everywhere; nothing is left to wait for."""
+        super().carry_plainly()
+        self._put_away()
+
+    def _put_away(self) -> None:
         self._segments.close()
         self._starter.close()
         self._selector.close()
@@ -526,8 +540,8 @@ class ProcessRoom(Room):
         """It does not leave: kill it."""
         worker.carried.kill()
 
-    def _bury(self, child: Child) -> None:
-        """A worker ended: read its last words, reap it, say how it ended.
+    def _bury(self, child: Child, why: BaseException | None = None) -> None:
+        """A worker ended: read its last words, reap it, say how it ended; or why we ended it.
 
         What it finished is in its pipe, or in our hands; its mark tells what it was at.
         """
@@ -536,7 +550,7 @@ class ProcessRoom(Room):
         child.kill()  # what its tasks started ends with it
         exitcode = child.process.wait()
         mark = child.mark()
-        worker = child.worker
+        worker, lost = child.worker, _lost(child.pid, exitcode, why)
         self._guarded(self._take_kept, child)
         self._guarded(self._let_go, child)
         if worker.leaving and not worker.runs:
@@ -544,11 +558,10 @@ class ProcessRoom(Room):
         elif child.init_error is not None:
             self._handle(self.dispatch.init_failed, worker.number, child.init_error)
         elif mark == _messages.INITIALIZING and self.setup.initializer is not None:
-            error = _lost(child.pid, exitcode)("its initializer")
-            self._handle(self.dispatch.init_failed, worker.number, error)
+            self._handle(self.dispatch.init_failed, worker.number, lost("its initializer"))
         else:
             touched = any(mark == _bunches.mark_of(r.number, r.cursor) for r in worker.runs)
-            self._handle(self.dispatch.died, worker.number, touched, _lost(child.pid, exitcode))
+            self._handle(self.dispatch.died, worker.number, touched, lost)
 
     def _hear_out(self, child: Child) -> None:
         while self._listen(child) and _readable(child.sock):
@@ -664,14 +677,17 @@ def _unsent(why: Exception) -> SerializationError:
     return error
 
 
-def _lost(pid: int, exitcode: int | None) -> Callable[[str], WorkerLostError]:
+def _lost(
+    pid: int, exitcode: int | None, why: BaseException | None
+) -> Callable[[str], WorkerLostError]:
     """Makes the error of a task whose worker died; each task gets one of its own."""
+    how = _how(exitcode) if why is None else f"could not be heard ({shown(why)}), and was ended,"
 
     def error(what: str) -> WorkerLostError:
         lost = WorkerLostError(
-            f"worker process {pid} {_how(exitcode)} while it ran {what}; "
-            "it may have run, wholly or in part"
+            f"worker process {pid} {how} while it ran {what}; it may have run, wholly or in part"
         )
+        lost.__cause__ = why
         lost.pid, lost.exitcode = pid, exitcode
         return lost
 

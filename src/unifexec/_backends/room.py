@@ -40,6 +40,7 @@ import threading
 from _queue import Empty, SimpleQueue
 from collections import deque
 from contextvars import Context, copy_context
+from functools import partial
 from time import monotonic
 
 from unifexec import _wait
@@ -209,7 +210,36 @@ class Room(_wait.Watched):
         if self._role_taken.acquire(False):
             self._carrier = threading.current_thread()
             self._carrying = True
-            self.carry()
+            try:
+                self.carry()
+            except BaseException as why:  # above all: its event loop cannot be made
+                self._break_down(why)
+
+    def _break_down(self, why: BaseException) -> None:
+        """`carry` failed: who waits is told so, who comes is refused, and a close ends (L22)."""
+        self._asleep = False
+        with self._turn:  # we may wait for it: no signal handler interrupts this thread
+            self._decider = threading.get_ident()
+            self._handle(self.dispatch.broke_down, why)
+            self._decider = 0
+        self.lose(why)
+        self.carry_plainly()
+
+    def lose(self, why: BaseException) -> None:
+        """What only `carry` could have brought to its end fails."""
+
+    def carry_plainly(self) -> None:
+        """As `carry`, where that failed: with a queue to sleep on, which cannot."""
+        bell: SimpleQueue[None] = SimpleQueue()
+        self.wake = partial(bell.put, None)  # type: ignore[method-assign]  # that one is deaf
+        while not self.closed:
+            self.serve()
+            if self.nothing_to_serve() and not self.closed:
+                try:
+                    bell.get(timeout=self.seconds_to_deadline())
+                except Empty:
+                    pass
+            self._asleep = False
 
     def nothing_to_serve(self) -> bool:
         """Say that the carrier sleeps; and whether it may."""
@@ -317,7 +347,7 @@ class Room(_wait.Watched):
         logger().warning(text)
 
     def do_broken(self, error: BaseException) -> None:
-        """The initializer failed: the verbs say so from now on (`check_open`)."""
+        """No worker can be set up: the verbs say so from now on (`check_open`)."""
         self.refuses = True
 
     def do_closed(self) -> None:

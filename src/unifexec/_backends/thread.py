@@ -117,6 +117,10 @@ class ThreadRoom(Room):
                 self._sleep(LEAST_SLEEP)
             self._asleep = False
 
+    def carry_plainly(self) -> None:
+        """What it sleeps on is a queue already."""
+        self.carry()
+
     def _sleep(self, seconds: float | None) -> None:
         if not self.closed:
             try:

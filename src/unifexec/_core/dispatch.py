@@ -22,7 +22,7 @@ Rules, by number of the contract: L2 first in, first out (`_assign`); L3 one out
 what is behind a slow item does not wait for it (`_withdraw`); L16 limits and stopping
 (`_over_limit`, `_stop`, `_insist`); L18 places (`step_aside`, `step_back`); L20, L21 closing
 (`close`, `_maybe_end`); L22 lost workers (`died`, `init_failed`,
-`spawn_failed`).
+`spawn_failed`, `broke_down`).
 """
 
 from __future__ import annotations
@@ -441,6 +441,10 @@ class Dispatch:
         self._forget(number)
         self._break(error, now)
 
+    def broke_down(self, error: BaseException, now: float) -> None:
+        """The backend cannot do its part any more: it will tell what becomes of its runs."""
+        self._break(error, now)
+
     def not_set_up(self, number: int, error: BaseException, now: float) -> None:
         """A run could not start: its worker runs others, and could not be set up once more."""
         self._break(error, now)
@@ -609,6 +613,9 @@ class Dispatch:
 
     def _start_workers(self, now: float) -> None:
         """One for each batch that waits, as far as there are places; all at once."""
+        if self.broken is not None:  # what waits came back from a run
+            self._fail_all_waiting(self.broken)
+            return
         if self.workers and now < self._spawn_at:
             return
         self._spawn_at = now
