@@ -110,6 +110,30 @@ def test_sizes(ex: Any, name: str, value: Any, error: type[Exception]) -> None:
         ex.map(double, [1], **{name: value})
 
 
+@pytest.mark.parametrize("name", ["ordered", "strict"])
+@pytest.mark.parametrize("value", ["no", 0, 1, None])
+def test_flags(ex: Any, name: str, value: Any) -> None:
+    """True or False: a word would count as True."""
+    with pytest.raises(TypeError, match=f"{name} must be True or False, got {value!r}"):
+        ex.map(double, [1], **{name: value})
+
+
+def test_flags_of_numpy(ex: Any) -> None:
+    """Are what comparisons of its numbers give."""
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        list(ex.map(max, [1, 2], [3], strict=numpy.True_, ordered=numpy.False_))
+
+
+def test_a_callback_that_cannot_be_called(ex: Any) -> None:
+    """Is refused when it is added, whether the task is done or not."""
+    task = ex.submit(double, 1)
+    for each in task, ex.gather(task):
+        with pytest.raises(TypeError, match=r"add_done_callback\(\) needs a callable, got 3"):
+            each.add_done_callback(3)
+    assert task.result(20) == 2
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_time_outs(ex: Any, value: float) -> None:
     """Finite; None is how to say for ever."""
@@ -267,8 +291,9 @@ def test_options(ex: Any) -> None:
         ex.with_options(rerun_lost=-1)
     with pytest.raises(TypeError, match=r"name must be a str.*3"):
         ex.with_options(name=3)
-    with pytest.raises(TypeError, match=r"abort must be True or False.*'no'"):
-        ex.with_options(abort="no")
+    for value in ("no", 1):
+        with pytest.raises(TypeError, match=rf"abort must be True or False, got {value!r}"):
+            ex.with_options(abort=value)
     with pytest.raises(TypeError, match=r"context must be a list of ContextVar.*'var'"):
         ex.with_options(context=["var"])
 

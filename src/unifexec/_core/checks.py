@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 INFINITY = float("inf")
-_SHAPES = {"submit": "fn, *args", "map": "fn, *iterables", "wrap": "fn"}  # of calls of the verbs
+_SHAPES = {  # of the calls that take a function
+    "submit": "fn, *args",
+    "map": "fn, *iterables",
+    "wrap": "fn",
+    "add_done_callback": "fn",
+}
 
 
 def check_callable(fn: Any, verb: str) -> None:
@@ -29,6 +34,14 @@ def check_callable(fn: Any, verb: str) -> None:
             f"and its arguments, {verb}({_SHAPES[verb]}), not {verb}(fn(*args))"
         )
     raise TypeError(f"{verb}() needs a callable, got {fn!r}: {verb}({_SHAPES[verb]})")
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """True or False, also numpy's; all else would count as one of them by chance."""
+    kind = type(value)
+    if kind is not bool and (kind.__module__, kind.__name__.rstrip("_")) != ("numpy", "bool"):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from unifexec._core.checks import check_count, check_seconds
+from unifexec._core.checks import check_count, check_flag, check_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,13 +37,11 @@ class Options:
         rerun_lost = check_count("rerun_lost", rerun_lost, least=0)
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, got {name!r}")
-        if not isinstance(abort, bool):
-            raise TypeError(f"abort must be True or False, got {abort!r}")
         self.time_limit = time_limit
         self.rerun_lost = rerun_lost
         self.name = name
         self.context = _context_variables(context)
-        self.abort = abort
+        self.abort = check_flag("abort", abort)
 
     def but(self, **changes: Any) -> Options:
         """A copy with some options changed; an unknown name is a ``TypeError``."""

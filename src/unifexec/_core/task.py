@@ -23,7 +23,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
 from unifexec import _wait
-from unifexec._core.checks import check_timeout
+from unifexec._core.checks import check_callable, check_timeout
 from unifexec._core.outcome import Failure, Success
 from unifexec._core.verdicts import cancelled_error
 from unifexec.errors import TaskCancelledError, WaitTimeoutError
@@ -360,6 +360,7 @@ class Task(Future["R"]):
         Otherwise callbacks run in the order they were added, on a thread that carries no
         tasks: a slow one delays other callbacks only. What it raises is logged.
         """
+        check_callable(fn, "add_done_callback")
         self._made("_callbacks", []).append(_Callback(fn, self))
         if self._outcome is not None:  # and it may have settled without seeing this one
             for call in self._take_callbacks():

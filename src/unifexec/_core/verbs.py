@@ -12,7 +12,13 @@ from functools import partial, update_wrapper
 from types import MethodType
 
 from unifexec._core.batches import Single
-from unifexec._core.checks import check_callable, check_choice, check_count, check_timeout
+from unifexec._core.checks import (
+    check_callable,
+    check_choice,
+    check_count,
+    check_flag,
+    check_timeout,
+)
 from unifexec._core.gather import GatherTask, check_task
 from unifexec._core.maps import MapRun
 from unifexec._core.results import Results
@@ -127,6 +133,7 @@ class Verbs(_Typed):
                 chunksize = check_count("chunksize", chunksize)
             if buffersize is not None:
                 buffersize = check_count("buffersize", buffersize)
+            ordered, strict = check_flag("ordered", ordered), check_flag("strict", strict)
             _check_iterables(iterables)
             unary = len(iterables) == 1
             inputs = iter(iterables[0]) if unary else zip(*iterables, strict=strict)
