@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context, ContextVar
-from decimal import Decimal, getcontext
+from decimal import Decimal, getcontext, localcontext
 from typing import Any
 
 import anyio
@@ -324,3 +324,24 @@ with ProcessExecutor(1) as ex:
 """
     )
     assert (code, output) == (0, "unset\nLookupError\n"), errors
+
+
+def third_in_a_context(digits: int) -> str:
+    """As `third`, in a decimal context that it has for itself."""
+    with localcontext() as own:
+        own.prec = digits
+        return str(Decimal(1) / 3)
+
+
+@every_kind
+def test_L19_an_object_in_a_variable_is_not_copied(kind: str) -> None:
+    """A context has the same decimal context as its copies; `localcontext` is the cure."""
+
+    def run_it(fn: Any) -> int:
+        getcontext().prec = 9  # or there is none yet, and each makes its own
+        with create_executor(kind, max_workers=1) as executor:
+            executor.submit(fn, 4).result(PATIENCE)
+        return getcontext().prec
+
+    assert Context().run(run_it, third_in_a_context) == 9
+    assert Context().run(run_it, third) == (9 if kind == "process" else 5)
