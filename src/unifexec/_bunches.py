@@ -285,6 +285,11 @@ def _cannot_rebuild(what: str, name: str, error: Exception) -> BaseException:
     from unifexec.errors import SerializationError
 
     text = f"{what} of {name!r} cannot be rebuilt in the worker: {shown(error)}"
+    if isinstance(error, ModuleNotFoundError):
+        text += (
+            "; workers look for modules in sys.path as it was when they started: add the directory "
+            "before the first task, or set PYTHONPATH, or define in the script what shall travel"
+        )
     return SerializationError(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from . import jobs
 from .programs import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -148,6 +149,28 @@ def test_L12_what_cannot_be_rebuilt_in_the_worker(executor: ProcessExecutor) -> 
     task = executor.submit(repr, jobs.RebuildFails())
     with pytest.raises(SerializationError, match="cannot be rebuilt in the worker"):
         task.result(20)
+
+
+@pytest.mark.parametrize("what", ["function", "argument", "item"])
+def test_L12_a_module_that_workers_cannot_find(
+    what: str, executor: ProcessExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was put into the search path too late; the cure is named, and it is one."""
+    (tmp_path / "found_late.py").write_text("class Late: pass\ndef late(x): return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("found_late")
+    calls: dict[str, Callable[[ProcessExecutor], Any]] = {
+        "function": lambda ex: ex.submit(module.late, 1).result(20),
+        "argument": lambda ex: ex.submit(type, module.Late()).result(20),
+        "item": lambda ex: list(ex.map(type, [module.Late(), module.Late()])),
+    }
+    try:
+        with pytest.raises(SerializationError, match=r"'found_late'.*sys\.path.*PYTHONPATH"):
+            calls[what](executor)
+        with ProcessExecutor(1) as later:
+            calls[what](later)
+    finally:
+        del sys.modules["found_late"]
 
 
 def test_L12_what_cannot_be_rebuilt_in_the_parent(executor: ProcessExecutor) -> None:
