@@ -112,22 +112,44 @@ async def map_streamable(count: int) -> list[int]:
 )
 def coroutine_to_thread() -> Iterator[Contender]:
     """Call plain functions from coroutines, all gathered, in threads."""
-    yield ours("ThreadExecutor", gathered_on_ours)
+    yield ours("ThreadExecutor, gather", gathered_on_ours(gather_ours))
     yield floor("one thread that answers a loop", gathered_on_floor)
     yield standard("asyncio.to_thread", in_a_loop(gather_to_thread))
     yield peer("anyio.to_thread", in_a_loop(gather_anyio), share=0.5)
 
 
-@contextmanager
-def gathered_on_ours() -> Iterator[Run]:
-    """``await executor.submit(...)``, gathered."""
-    with unifexec.ThreadExecutor() as executor:
+@row(
+    "coroutine-asyncio-gather",
+    aim_within(3, Group.FLOOR),
+    sizes=Sizes(full=5_000, quick=5_000),
+)
+def coroutine_asyncio_gather() -> Iterator[Contender]:
+    """The same tasks, joined by `asyncio.gather`, which wraps each in a task of the loop."""
+    yield ours("ThreadExecutor, asyncio.gather", gathered_on_ours(gather_by_asyncio))
+    yield floor("one thread that answers a loop", gathered_on_floor)
+    yield standard("asyncio.to_thread", in_a_loop(gather_to_thread))
 
-        async def work(count: int) -> list[int]:
-            return await asyncio.gather(*[executor.submit(nothing, item) for item in range(count)])
 
-        with in_a_loop(work)() as run:
+def gathered_on_ours(gather: Callable[[Any, int], Awaitable[list[Any]]]) -> Open:
+    """Calls on threads of ours, joined in this way."""
+
+    @contextmanager
+    def open_() -> Iterator[Run]:
+        with unifexec.ThreadExecutor() as executor, in_a_loop(partial(gather, executor))() as run:
             yield run
+
+    return open_
+
+
+async def gather_ours(executor: Any, count: int) -> list[int]:
+    """As our documentation has it."""
+    tasks = [executor.submit(nothing, item) for item in range(count)]
+    return list(await executor.gather(*tasks))
+
+
+async def gather_by_asyncio(executor: Any, count: int) -> list[int]:
+    """As who knows only asyncio would do it."""
+    return await asyncio.gather(*[executor.submit(nothing, item) for item in range(count)])
 
 
 @contextmanager
@@ -164,4 +186,4 @@ async def gather_anyio(count: int) -> list[int]:
     return results
 
 
-ROWS = [coroutine_map, coroutine_to_thread]
+ROWS = [coroutine_map, coroutine_to_thread, coroutine_asyncio_gather]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from itertools import count
 from threading import local
 from types import GeneratorType
 
 from unifexec._core.outcome import Failure, Success
-from unifexec._core.task import Task
+from unifexec._core.task import Task, has_failed, seconds_of, value_of
 from unifexec._core.verdicts import cancelled_error
 
 TYPE_CHECKING = False
@@ -60,12 +61,12 @@ class GatherTask(Task[R]):
         self._failed: list[int] = []  # in order of time
         self._cancelling: list[Task[Any]] = []  # those that `cancel` found not done
         for index, task in enumerate(tasks):
-            task.watch(lambda index=index: self._one_settled(index))  # type: ignore[misc]
+            task.watch(partial(self._one_settled, index))
         if not tasks:
             self._finish()
 
     def _one_settled(self, index: int) -> None:
-        if isinstance(self._tasks[index].outcome(), Failure):
+        if has_failed(self._tasks[index]):
             self._failed.append(index)
             if self._errors == "raise" and self._failed[0] == index:
                 for task in self._tasks:  # L14; those that are done do not mind
@@ -90,23 +91,22 @@ class GatherTask(Task[R]):
             _here.finishing = False
 
     def _settle(self) -> None:
-        outcomes = [task.outcome().at(i, task.name) for i, task in enumerate(self._tasks)]
-        seconds = max((outcome.seconds for outcome in outcomes), default=0.0)
-        self.settle(self._joined(outcomes, seconds))
+        self.settle(self._joined(max(map(seconds_of, self._tasks), default=0.0)))
 
-    def _joined(self, outcomes: list[Any], seconds: float) -> Any:
+    def _joined(self, seconds: float) -> Any:
+        tasks = self._tasks
         if self._cancelling and all(task.cancelled() for task in self._cancelling):
             self._cancel_won = True
             return Failure(cancelled_error(repr(self.name)), name=self.name, seconds=seconds)
         if self._errors == "return":
-            return Success(tuple(outcomes), name=self.name, seconds=seconds)
+            outcomes = tuple([task.outcome().at(i, task.name) for i, task in enumerate(tasks)])
+            return Success(outcomes, name=self.name, seconds=seconds)
         if not self._failed:
-            values = tuple(outcome.value for outcome in outcomes)
-            return Success(values, name=self.name, seconds=seconds)
+            return Success(tuple(map(value_of, tasks)), name=self.name, seconds=seconds)
         if self._errors == "raise":
-            return outcomes[self._failed[0]].at(0, self.name)
-        errors = [outcomes[index].error for index in sorted(self._failed)]
-        text = f"{len(errors)} of {len(outcomes)} tasks failed"
+            return tasks[self._failed[0]].outcome().at(0, self.name)
+        errors = [tasks[index].outcome().error for index in sorted(self._failed)]
+        text = f"{len(errors)} of {len(tasks)} tasks failed"
         return Failure(BaseExceptionGroup(text, errors), name=self.name, seconds=seconds)
 
     def _below(self) -> Iterator[Task[Any]]:

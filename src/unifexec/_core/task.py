@@ -440,6 +440,25 @@ def settle_values(tasks: list[Task[Any]], values: list[Any], seconds: list[float
             task._state = "FINISHED"
 
 
+# What became of a task that is done, as `Task.outcome` says it, without an object for each. For
+# `gather`, which asks all of its tasks.
+
+
+def has_failed(task: Task[Any]) -> bool:
+    """Whether it did not return."""
+    return task._outcome is not _VALUE and isinstance(task.outcome(), Failure)
+
+
+def seconds_of(task: Task[Any]) -> float:
+    """How long it ran."""
+    return task._seconds if task._outcome is _VALUE else task.outcome().seconds
+
+
+def value_of(task: Task[R]) -> R:
+    """What it returned."""
+    return task._result if task._outcome is _VALUE else task.outcome().unwrap()
+
+
 class _Callback:
     """One user's callback on one task; what it raises is logged, never lost."""
 
