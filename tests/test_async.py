@@ -289,6 +289,148 @@ def test_arguments_do_not_wait_for_the_garbage_collector() -> None:
         gc.enable()
 
 
+# -- items of a map that run side by side, as a crew --
+
+PLACES = 8
+
+
+def crew_of(executor: AsyncExecutor, fn: Callable[[Any], Any], items: list[Any]) -> Any:
+    """A map whose items are sent as one, since all places are free."""
+    assert list(executor.map(nothing, range(PLACES))) == list(range(PLACES))
+    return executor.map(fn, items)
+
+
+@BACKENDS
+def test_items_that_end_let_go_of_what_they_were_given(backend: str) -> None:
+    """They do not wait for a slow one that was sent with them."""
+
+    class Argument:
+        pass
+
+    go = threading.Event()
+
+    async def take(pair: tuple[int, Argument]) -> int:
+        while pair[0] == 0 and not go.is_set():
+            await anyio.sleep(0.001)
+        return pair[0]
+
+    items = [(number, Argument()) for number in range(PLACES)]
+    seen = [weakref.ref(argument) for _, argument in items]
+    with AsyncExecutor(PLACES, async_backend=backend) as executor:
+        results = crew_of(executor, take, items)
+        items.clear()
+        give_up = monotonic() + PATIENCE
+        while executor.stats().done < 2 * PLACES - 1 and monotonic() < give_up:
+            threading.Event().wait(0.001)
+        gc.collect()  # where a loop task refers to itself
+        assert [ref() is None for ref in seen] == [False] + [True] * (PLACES - 1)
+        go.set()
+        assert list(results) == list(range(PLACES))
+
+
+@BACKENDS
+def test_L18_items_side_by_side_wait_for_tasks_of_their_executor(backend: str) -> None:
+    """Each gives up its place meanwhile, and gets one again."""
+
+    async def main() -> list[int]:
+        async with AsyncExecutor(PLACES) as executor:
+            await executor.submit(nothing, 0)
+
+            async def ask(x: int) -> int:
+                return await executor.submit(nothing, 10 * x)
+
+            assert [x async for x in executor.map(nothing, range(PLACES))]
+            return [x async for x in executor.map(ask, range(3 * PLACES))]
+
+    assert anyio.run(main, backend=backend) == [10 * x for x in range(3 * PLACES)]
+
+
+@BACKENDS
+def test_L14_an_item_that_fails_stops_those_beside_it(backend: str) -> None:
+    """What ended before it is yielded, in order; what runs is cancelled."""
+    cancelled: list[int] = []
+
+    async def fail_at_3(x: int) -> int:
+        if x < 3:
+            return x
+        await anyio.sleep(0.01)
+        if x == 3:
+            raise ZeroDivisionError
+        try:
+            await anyio.sleep(PATIENCE)
+        finally:
+            cancelled.append(x)
+        return x
+
+    with AsyncExecutor(PLACES, async_backend=backend) as executor:
+        results = crew_of(executor, fail_at_3, list(range(PLACES)))
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+    assert sorted(cancelled) == [4, 5, 6, 7]
+
+
+@BACKENDS
+def test_L14_an_item_that_fails_stops_those_that_were_sent_before(backend: str) -> None:
+    """Where order does not matter; by what other crew it fails does not either."""
+    cancelled: list[int] = []
+
+    async def fail_late(x: int) -> int:
+        if x > PLACES:
+            raise ZeroDivisionError
+        try:
+            await anyio.sleep(0.001 if x % 2 else PATIENCE)
+        except BaseException:
+            cancelled.append(x)
+            raise
+        return x
+
+    with AsyncExecutor(PLACES, async_backend=backend) as executor:
+        assert list(executor.map(nothing, range(PLACES))) == list(range(PLACES))
+        results = executor.map(fail_late, list(range(2 * PLACES)), ordered=False)
+        with pytest.raises(ZeroDivisionError):
+            list(results)
+    assert set(range(0, PLACES, 2)) <= set(cancelled)
+
+
+@BACKENDS
+def test_L20_leaving_by_an_exception_stops_items_side_by_side(backend: str) -> None:
+    """All of them, and none is waited for longer than it takes to stop."""
+    stopped: list[int] = []
+    begun = threading.Semaphore(0)
+
+    async def wait(x: int) -> None:
+        begun.release()
+        try:
+            await anyio.sleep(PATIENCE)
+        finally:
+            stopped.append(x)
+
+    start = monotonic()
+    with pytest.raises(ZeroDivisionError), AsyncExecutor(PLACES, async_backend=backend) as executor:
+        crew_of(executor, wait, list(range(PLACES)))
+        assert all([begun.acquire(timeout=PATIENCE) for _ in range(PLACES)])
+        raise ZeroDivisionError
+    assert sorted(stopped) == list(range(PLACES))
+    assert monotonic() - start < PATIENCE
+
+
+def test_plain_functions_side_by_side() -> None:
+    """They run in threads at the same time, each as the task that it is."""
+    meet = threading.Barrier(PLACES)
+
+    def who(x: int) -> tuple[int, int, str]:
+        meet.wait(PATIENCE)
+        task = current_task()
+        assert task is not None
+        return x, task.index, task.name
+
+    with AsyncExecutor(PLACES) as executor:
+        named = executor.with_options(name="who")
+        assert list(executor.map(nothing, range(PLACES))) == list(range(PLACES))
+        assert list(named.map(who, range(PLACES))) == [(x, x, "who") for x in range(PLACES)]
+
+
 # -- jobs --
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor, create_executor
-from unifexec._backends.aio import AsyncRoom
+from unifexec._backends.aio import AsyncRoom, Call
 from unifexec._backends.child import Child
 from unifexec._backends.lanes import Lane
 from unifexec._backends.process import ProcessRoom
@@ -25,6 +25,8 @@ from unifexec._backends.thread import ThreadRoom
 from unifexec._backends.trips import Contexts
 from unifexec._core import batching
 from unifexec._core.batches import Batch, Bundle, Nobody, Single
+from unifexec._core.dispatch import Run
+from unifexec._core.maps import MapRun
 from unifexec._core.options import Options
 from unifexec._core.task import Task
 
@@ -297,3 +299,19 @@ def test_coroutines_that_end_in_one_turn_of_the_loop_are_one_step(
 
     assert asyncio.run(main()) == list(range(MANY))
     assert counts["AsyncRoom.serve"] < MANY / 10
+
+
+def test_items_of_a_map_of_coroutines_are_decided_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One batch, one run and one answer for many; each has only its own call."""
+    seams = (MapRun, "_submit_batch"), (Run, "__init__"), (AsyncRoom, "do_send_crew")
+    counts = count_calls(monkeypatch, *seams, (Call, "__init__"))
+
+    async def main() -> list[int]:
+        async with AsyncExecutor(100) as executor:
+            return [x async for x in executor.map(suspend, range(10 * MANY))]
+
+    assert asyncio.run(main()) == list(range(10 * MANY))
+    assert counts["Call.__init__"] == 10 * MANY
+    assert counts["Run.__init__"] < MANY  # the first 100, as places come one by one
+    assert counts["MapRun._submit_batch"] < MANY
+    assert counts["AsyncRoom.do_send_crew"] < MANY

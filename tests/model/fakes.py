@@ -96,6 +96,8 @@ class Trip:
 
     def __init__(self, run: Any) -> None:
         self.run = run
+        self.crew: Any = None  # it is of one, or was
+        self.offset = 0  # in that
         self.todo = deque(range(len(run.batch)))
         self.current: int | None = None
         self.kept: list[Any] = []  # outcomes that were not handed over yet

@@ -41,8 +41,8 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_each", "answered_block", "answered_tasks", "withdrawn", "started",
-    "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
+    "answered", "answered_each", "answered_crews", "answered_block", "answered_tasks", "withdrawn",
+    "started", "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, dispatch.UNTOUCHED_DEATHS + 1)
 SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
@@ -82,12 +82,13 @@ class DispatchMachine(RuleBasedStateMachine):
     core_module: Any = SimpleNamespace(**{**vars(batches), **vars(dispatch)})
 
     @initialize(
-        workers=st.integers(1, 3),
+        workers=st.integers(1, 4),
         kills=st.booleans(),
         most=st.sampled_from([None, None, 1]),
         idle=st.sampled_from([None, 0.2]),
         close_first=st.booleans(),
         bundle=st.sampled_from([1, 3, 8]),
+        crews=st.booleans(),
     )
     def begin(
         self,
@@ -97,8 +98,12 @@ class DispatchMachine(RuleBasedStateMachine):
         idle: float | None,
         close_first: bool,
         bundle: int,
+        crews: bool,
     ) -> None:
-        """A new executor: of processes, which can be killed, or of threads, which cannot."""
+        """A new executor: of processes, which can be killed, or of threads, which cannot.
+
+        Or of places on a loop, where items run side by side.
+        """
         limits = self.core_module.Limits(
             workers,
             grace=GRACE,
@@ -106,7 +111,8 @@ class DispatchMachine(RuleBasedStateMachine):
             max_tasks_per_child=most if kills else None,
             idle_timeout=idle if kills else None,
         )
-        self.dispatch = self.core_module.Dispatch(limits)
+        self.crews = crews and not kills
+        self.dispatch = self.core_module.Dispatch(limits, not self.crews, self.crews)
         self.dispatch._bundle_size = lambda each=1: bundle  # as if tasks were short, and many
         self.bundle = bundle
         self.max_workers, self.kills, self.close_first = workers, kills, close_first
@@ -136,13 +142,16 @@ class DispatchMachine(RuleBasedStateMachine):
     def deliver_one(self) -> None:
         event, args = self.mail.popleft()
         self.delivered += 1
-        if event == "flush":
-            self.flush(*args)
+        if event in ("flush", "tell_ended"):
+            getattr(self, event)(*args)
         else:
             getattr(self.dispatch, event)(*args, self.now)
         note = getattr(self, "note_" + event, None)
         if note is not None:
             note(*args)
+        for run in self.dispatch.runs.values():
+            if run.carried is not None:  # of a crew, and is written out
+                run.carried.run = run
         for name, *rest in self.dispatch.take_actions():
             getattr(self, "do_" + name)(*rest)
         self.dispatch.next_deadline()  # as a room, which then sleeps
@@ -176,6 +185,17 @@ class DispatchMachine(RuleBasedStateMachine):
         most = self.dispatch.limits.max_tasks_per_child
         assert most is None or len(run.batch) <= most - worker.core.tasks, "more than its share"
         worker.trips.append(Trip(run))
+
+    def do_send_crew(self, crew: Any) -> None:
+        """As so many runs of one item; the core writes them out when it must."""
+        assert self.crews, "side by side, where items follow each other"
+        assert len(crew.batch) == len(crew.workers) > 1
+        for offset, worker in enumerate(crew.workers):
+            batch = crew.batch.part(offset, offset + 1)
+            self.do_send(self.core_module.Run(crew.number + offset, worker, batch, self.now))
+            trip = self.workers[worker.number].trips[-1]
+            trip.crew, trip.offset = crew, offset
+            crew.carried.append(trip)
 
     def check_turn(self, run: Any) -> None:
         """First in, first out; what comes back goes before what waits."""
@@ -280,6 +300,7 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def do_stop(self, worker: Any) -> None:
         assert not worker.runs, "told to leave over its work"
+        assert worker.crew is None, "told to leave over its work"
         if worker.number in self.workers:
             self.workers[worker.number].told_to_stop = True
 
@@ -418,6 +439,11 @@ class DispatchMachine(RuleBasedStateMachine):
     def note_answered(self, number: int, *answer: Any) -> None:
         assert number not in self.dispatch.abandoned, "it ended, and counts as given up"
 
+    def note_answered_crews(self, news: list[tuple[int, list[int], Any, Any]]) -> None:
+        for number, offsets, _, _ in news:
+            for offset in offsets:
+                self.note_answered(number + offset)
+
     note_answered_block = note_answered_tasks = note_answered
 
     def note_answered_each(self, answers: list[tuple[int, Any]]) -> None:
@@ -496,7 +522,7 @@ class DispatchMachine(RuleBasedStateMachine):
         """Batches of a map."""
         if self.closing:
             return
-        sink = FakeMap(len(self.sinks), opts, plain, blocks, loose)
+        sink = FakeMap(len(self.sinks), opts, plain, blocks, loose and not self.crews)
         self.sinks.append(sink)
         self.open_maps.append(sink)
         self.post("source_opened", sink)
@@ -506,8 +532,11 @@ class DispatchMachine(RuleBasedStateMachine):
             self.end_map(sink)
 
     def submit_batch(self, sink: FakeMap, size: int) -> None:
-        self.accept(sink, size, sink.options, sink.plain, sink.submitted)
-        sink.submitted += size
+        """Where items run side by side, those travel alone that are looked at one by one."""
+        alone = self.crews and (not sink.blocks or sink.options.time_limit is not None)
+        for each in [1] * size if alone else [size]:
+            self.accept(sink, each, sink.options, sink.plain, sink.submitted)
+            sink.submitted += each
 
     def end_map(self, sink: FakeMap) -> None:
         self.open_maps.remove(sink)
@@ -673,16 +702,38 @@ class DispatchMachine(RuleBasedStateMachine):
     @step(obey=NO_YES, late=NO_YES)
     def all_of_one_item_finish(self, obey: bool, late: bool) -> None:
         """Runs of one item end in one turn of a loop, which tells them as one."""
-        answers: list[tuple[int, Any]] = []
+        ended: list[tuple[Trip, Any]] = []
         for trip in self.trips():
             if len(trip.run.batch) == 1 and trip.current is not None and not trip.waiting:
                 self.end_item(trip, obey)
-                answers.append((trip.run.number, trip.kept.pop()))
+                ended.append((trip, trip.kept.pop()))
                 if trip.abandoned:
                     self.drop(trip)
-        self.post("answered_each", answers)
+        self.post("tell_ended", ended)
         if not late:
             self.deliver_all()
+
+    def tell_ended(self, ended: list[tuple[Trip, Any]]) -> None:
+        """As a room of a loop: of crews the values, of all else the outcomes."""
+        crews: dict[int, tuple[int, list[int], list[Any], list[float]]] = {}
+        answers: list[tuple[int, Any]] = []
+        for trip, outcome in ended:
+            if trip.crew is None or not isinstance(outcome, Success):
+                answers.append((trip.run.number, outcome))
+                continue
+            number = trip.crew.number
+            _, offsets, values, seconds = crews.setdefault(number, (number, [], [], []))
+            offsets.append(trip.offset)
+            values.append(outcome.value)
+            seconds.append(outcome.seconds)
+        if crews:
+            self.dispatch.answered_crews(list(crews.values()), self.now)
+        if answers:
+            self.dispatch.answered_each(answers, self.now)
+
+    def note_tell_ended(self, ended: list[tuple[Trip, Any]]) -> None:
+        for trip, outcome in ended:
+            self.note_answered(trip.run.number, outcome)
 
     @step(opts=OPTIONS, late=NO_YES)
     def a_map_ends_in_one_turn(self, opts: Options, late: bool) -> None:
@@ -699,6 +750,51 @@ class DispatchMachine(RuleBasedStateMachine):
                 self.start(trip)
         self.all_of_one_item_finish(obey=True, late=late)
 
+    @step(
+        opts=OPTIONS,
+        sizes=((4,), (2, 3), (7,)),
+        pick=PICKS,
+        waits=NO_YES,
+        then=("go on", "cut", "close", "abort"),
+        really=range(2),
+    )
+    def items_run_side_by_side(
+        self, opts: Options, sizes: tuple[int, ...], pick: int, waits: bool, then: str, really: int
+    ) -> None:
+        """Workers are there, a map comes, some of its items end; then something else happens."""
+        if not self.crews:
+            return
+        self.come_to_rest()
+        self.submit_tasks(self.max_workers, opts, plain=False)
+        if waits:
+            self.two_on_one_worker(pick, opts)
+        else:
+            self.come_to_rest()
+        self.submit_map(sizes, opts, plain=False, blocks=True, loose=False, ends=True)
+        self.all_goes_on(True)
+        able = [t for t in self.trips() if t.current is not None and not t.waiting]
+        ended = [t for t in able if t.crew is not None and not t.abandoned][:: 1 + pick % 3]
+        for trip in ended:
+            self.end_item(trip, obey=True)
+        self.post("tell_ended", [(trip, trip.kept.pop()) for trip in ended])
+        if then == "cut":
+            self.cut(len(self.sinks) - 1, 0, True)
+        elif then != "go on":
+            self.close("abort" if then == "abort" else "clean", really)
+        self.deliver_all()
+
+    def two_on_one_worker(self, pick: int, opts: Options) -> None:
+        """A task waits, another runs on its worker, and it goes on when all others are over."""
+        self.all_goes_on(True)
+        self.wait_in_a_task(pick)
+        self.submit_tasks(1, opts, plain=False)
+        self.deliver_all()
+        for trip in self.trips():
+            if trip.current is not None and not trip.waiting:
+                self.finish(trip, True)
+        self.want_back(pick)
+        self.all_goes_on(True)
+
     def may_keep(self, trip: Trip, outcome: Any) -> bool:
         """A thread may keep whatever has no limit, a process no more than values."""
         if trip.run.batch.options.time_limit is not None:
@@ -707,6 +803,10 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def hand_over(self, trip: Trip) -> None:
         """A process sends what it has done; of a thread it is taken when the mail is read."""
+        if trip.crew is not None:
+            if trip.kept:
+                self.post("tell_ended", [(trip, trip.kept.pop())])
+            return
         if not self.kills:
             self.post("flush", trip)
             return
@@ -851,12 +951,17 @@ class DispatchMachine(RuleBasedStateMachine):
         number = pick_from(over, pick)
         if what == "answered_each":
             self.post(what, [(number, Success("old"))])
+        elif what == "answered_crews":
+            self.post(what, [(number, [0], ["old"], [0.0])])
         else:
             self.post(what, number, *rest.get(what, ()))
 
     def over_runs(self) -> list[int]:
         core = self.dispatch
-        return [n for n in self.sent_runs if n not in core.runs and n not in core.abandoned]
+        on = {*core.runs, *core.abandoned}
+        for crew in core.crews.values():
+            on |= set(range(crew.number, crew.number + len(crew.workers)))
+        return [number for number in self.sent_runs if number not in on]
 
     @step(pick=PICKS)
     def leave(self, pick: int) -> None:
@@ -1106,14 +1211,19 @@ class DispatchMachine(RuleBasedStateMachine):
                 return
             assert self.starting() or leaving, "a free place, a queue, and nobody comes"
             free = self.max_workers - max(core.active, len(core.workers) - len(self.starting()))
-            coming = min(len(core.queue), free)
+            waiting = sum(map(len, core.queue)) if self.crews else len(core.queue)
+            coming = min(waiting, free)
             assert len(self.starting()) >= coming, "workers come one after the other"
 
     def waiting_workers(self) -> list[Worker]:
         """Those whose tasks wait for others, so that they could run these."""
         alive = [w for w in self.workers.values() if w.ready and not w.core.leaving]
         return [
-            w for w in alive if self.paused_until > self.now and all(r.aside for r in w.core.runs)
+            w
+            for w in alive
+            if self.paused_until > self.now
+            and w.core.crew is None
+            and all(r.aside for r in w.core.runs)
         ]
 
     @always
@@ -1198,7 +1308,7 @@ class DispatchMachine(RuleBasedStateMachine):
         assert core.lost == sum(isinstance(o.error, WorkerLostError) for o in lost), "lost?"
         assert not core.active, "places were lost"
         assert not core._asides, "places are missing"
-        left = [core.queue, core.runs, core.workers, core.idle, core.returning]
+        left = [core.queue, core.runs, core.crews, core.workers, core.idle, core.returning]
         assert not any(left), "something is left"
 
     def settle_down(self) -> None:
@@ -1260,12 +1370,13 @@ def walk(machine: DispatchMachine, random: Random, length: int) -> None:
     """A history of random steps, checked after each; it ends as a rule-based one does."""
     steps, invariants = all_steps()
     machine.begin(
-        workers=random.randint(1, 3),
+        workers=random.randint(1, 4),
         kills=random.random() < 0.5,
         most=random.choice([None, None, 1, 2]),
         idle=random.choice([None, 0.2]),
         close_first=random.random() < 0.5,
         bundle=random.choice([1, 3, 8]),
+        crews=random.random() < 0.5,
     )
     for _ in range(length):
         name, choices = random.choice(steps)

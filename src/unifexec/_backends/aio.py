@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from unifexec._core.batches import Batch
-    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.dispatch import Crew, Run, Worker
     from unifexec._core.task import Task
     from unifexec._loops import Jobs
     from unifexec.abc import Traits
@@ -40,80 +40,131 @@ if TYPE_CHECKING:
 DEFAULT_WORKERS = 1000  # tasks at once; a bound, since sockets and memory have one too
 
 
+class Common:
+    """What the calls that were sent together have in common.
+
+    And of those that succeeded and nobody was told of: which, what they returned, how long each
+    took.
+    """
+
+    __slots__ = ("batch", "call", "many", "number", "offsets", "room", "seconds", "values")
+
+    def __init__(self, room: AsyncRoom, batch: Batch, number: int) -> None:
+        self.room = room
+        self.batch = batch
+        self.number = number  # of the run of the first
+        self.many = len(batch) > 1
+        self.call = Call if room.awaits(batch) else PlainCall
+        self.offsets: list[int] = []
+        self.values: list[Any] = []
+        self.seconds: list[float] = []
+
+    def take(self) -> tuple[int, list[int], list[Any], list[float]]:
+        """Those, for `Dispatch.answered_crews`."""
+        taken = self.number, self.offsets, self.values, self.seconds
+        self.offsets, self.values, self.seconds = [], [], []
+        return taken
+
+
 class Call(Job, CurrentTask):
-    """What a run carries: its one task, as a job on the loop or first as a plain function.
+    """One call of a coroutine function, as a job on the loop.
 
     And what the task knows of itself, in one, for there are very many.
     """
 
-    __slots__ = (
-        "_batch", "_room", "_start", "_unawaited", "handle", "lane", "number", "on_loop", "over",
-    )  # fmt: skip
+    __slots__ = ("_item", "_start", "common", "handle", "offset", "over")
 
-    def __init__(self, room: AsyncRoom, run: Run) -> None:
-        batch = run.batch
-        self.name = batch.name
-        self.index = batch.first
-        self.worker = run.worker.index
+    on_loop = True
+    lane: Lane | None = None
+
+    def __init__(self, common: Common, item: Any, worker: int, offset: int) -> None:
+        self.common = common
+        self.worker = worker
+        self.offset = offset
         self.stop_requested = False
-        self.number = run.number
         self.handle = None
-        self.lane: Lane | None = None
-        self.on_loop = room.awaits(batch)  # a job, or with the carrier's next step
         self.over = False
+        self._item = item
         self._waits = 0
-        self._batch = batch
-        self._room = room
-        self._start = 0.0
-        self._unawaited: Unawaited | None = None
 
     @property
-    def _place(self) -> Place:  # type: ignore[override]  # a slot of the base
-        """Few tasks ever leave theirs."""
-        return Place(self._room, self.number)
+    def number(self) -> int:
+        """That of its run."""
+        return self.common.number + self.offset
 
-    # -- as a job --
+    @property
+    def name(self) -> str:  # type: ignore[override]  # slots of the base, all three
+        """That of the batch."""
+        return self.common.batch.name
+
+    @property
+    def index(self) -> int:  # type: ignore[override]
+        """Where the item is in its map."""
+        return self.common.batch.first + self.offset
+
+    @property
+    def _place(self) -> Place:  # type: ignore[override]
+        """Few tasks ever leave theirs."""
+        return Place(self.common.room, self.number)
 
     def context(self) -> Context:
-        """A copy for it alone; what a plain function returned is awaited in that function's."""
-        if self._unawaited is not None:
-            return self._unawaited.context
-        copy: Context = self._batch.context.copy()
+        """A copy for it alone."""
+        copy: Context = self.common.batch.context.copy()
         return copy
 
     def begin(self) -> Awaitable[Any]:
         """Call the coroutine function."""
         current.set(self)
-        self._start += perf_counter()
-        if self._unawaited is not None:
-            return self._unawaited.awaitable
-        batch = self._batch
+        self._start = perf_counter()
+        batch, item, self._item = self.common.batch, self._item, None
         made: Awaitable[Any]
         if batch.unary:
-            made = batch.work(batch.items[0])
+            made = batch.work(item)
         else:
-            args, kwargs = arguments_of(batch, batch.items[0])
+            args, kwargs = arguments_of(batch, item)
             made = batch.work(*args, **kwargs)
         return made
 
     def ended(self, succeeded: bool, value: Any) -> None:
         """The job is over."""
         self.handle = None  # its context refers to us
-        self._room.ended(self, succeeded, value, perf_counter() - self._start)
+        self.common.room.ended(self, succeeded, value, perf_counter() - self._start)
 
-    # -- as a plain function --
 
-    def call_plainly(self) -> tuple[bool, Any, float]:
-        """Call it; on a lane."""
-        batch = self._batch
-        args, kwargs = arguments_of(batch, batch.items[0])
-        return run_task(self, self.context(), batch.work, args, kwargs, Unawaited)
+class PlainCall(Call):
+    """One call of a plain function, on a lane; what it returns may be a job for the loop."""
+
+    __slots__ = ("_unawaited", "lane", "on_loop")
+
+    def __init__(self, common: Common, item: Any, worker: int, offset: int) -> None:
+        super().__init__(common, item, worker, offset)
+        self.on_loop = False
+        self.lane = None
+        self._unawaited: Unawaited | None = None
+
+    def call(self) -> tuple[bool, Any, float]:
+        """Call it; on the lane."""
+        batch, item, self._item = self.common.batch, self._item, None
+        args, kwargs = arguments_of(batch, item)
+        return run_task(self, super().context(), batch.work, args, kwargs, Unawaited)
 
     def go_on_with(self, made: Unawaited, seconds: float) -> None:
-        """The function returned, after so long, what the job is to await."""
+        """It returned, after so long, what the job is to await."""
         self._unawaited = made
         self._start = -seconds
         self.on_loop = True
+
+    def context(self) -> Context:
+        """That of the function."""
+        assert self._unawaited is not None
+        return self._unawaited.context
+
+    def begin(self) -> Awaitable[Any]:
+        """It was called already."""
+        assert self._unawaited is not None
+        current.set(self)
+        self._start += perf_counter()
+        return self._unawaited.awaitable
 
 
 class Unawaited:
@@ -159,6 +210,7 @@ class AsyncRoom(Room):
 
     name = "unifexec-async-loop"
     batches = False  # a run is one task: coroutines start in turn, none waits behind a slow one
+    crews = True
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__(limits, setup)
@@ -168,6 +220,8 @@ class AsyncRoom(Room):
         self._jobs: Jobs
         self._starting: deque[Call] = deque()  # jobs that the carrier starts with its next step
         self._over: list[tuple[int, Any]] = []  # runs that ended, and dispatch does not know it
+        self._news: list[Common] = []  # and crews some of whose items did
+        self._telling = False  # a letter about these is under way
         self._named: Context | None = None  # the context that was told of the loop last
         self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
@@ -319,13 +373,29 @@ class AsyncRoom(Room):
 
     def do_send(self, run: Run) -> None:
         """Run a task: a coroutine function on the loop, a plain one in a lane."""
-        run.carried = call = Call(self, run)
+        common = Common(self, run.batch, run.number)
+        run.carried = call = common.call(common, run.batch.items[0], run.worker.index, 0)
         if run.batch.options.time_limit is not None:
             self._post_here(self.dispatch.started, run.number, 0)
-        if call.on_loop:
-            self._starting.append(call)
+        self._take_up(common, [call])
+
+    def do_send_crew(self, crew: Crew) -> None:
+        """Run the items of a batch side by side; each call lets go of its own."""
+        common, batch = Common(self, crew.batch, crew.number), crew.batch
+        items, batch.items = batch.items, [None] * len(batch)
+        call = common.call
+        crew.carried = [
+            call(common, item, worker.index, offset)
+            for item, worker, offset in zip(items, crew.workers, range(len(items)), strict=True)
+        ]
+        self._take_up(common, crew.carried)
+
+    def _take_up(self, common: Common, calls: list[Any]) -> None:
+        if common.call is Call:
+            self._starting.extend(calls)
         else:
-            self._put_in_a_lane(call)
+            for call in calls:
+                self._put_in_a_lane(call)
 
     def awaits(self, batch: Batch) -> bool:
         """Whether its function is a coroutine function; looked at once for items of a map."""
@@ -336,7 +406,7 @@ class AsyncRoom(Room):
             self._seen, self._awaits = batch.work, is_coroutine_function(batch.work)
         return self._awaits
 
-    def _put_in_a_lane(self, call: Call) -> None:
+    def _put_in_a_lane(self, call: PlainCall) -> None:
         try:
             lane = self._idle_lanes.pop() if self._idle_lanes else self._lane()
         except RuntimeError:  # no new threads: the interpreter is shutting down
@@ -351,11 +421,13 @@ class AsyncRoom(Room):
         self._lane_threads.append(lane.thread)
         return lane
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: PlainCall) -> None:
         """Call a plain function; on a lane."""
-        self.post(self._called, call, *call.call_plainly())
+        self.post(self._called, call, *call.call())
 
-    def _called(self, call: Call, succeeded: bool, value: Any, seconds: float, now: float) -> None:
+    def _called(
+        self, call: PlainCall, succeeded: bool, value: Any, seconds: float, now: float
+    ) -> None:
         """A plain function returned; on the loop."""
         lane, call.lane = call.lane, None
         if lane is not None and lane.thread in self._lane_threads:  # else it was given up
@@ -372,14 +444,28 @@ class AsyncRoom(Room):
     def ended(self, call: Call, succeeded: bool, value: Any, seconds: float) -> None:
         """A task is over; on the loop. All that end in one turn of it are told as one."""
         call.over = True
-        if not self._over:
+        if not self._telling:
+            self._telling = True
             self._post_here(self._tell_over)
-        self._over.append((call.number, outcome_of(succeeded, value, seconds)))
+        common = call.common
+        if not (succeeded and common.many):
+            self._over.append((call.number, outcome_of(succeeded, value, seconds)))
+            return
+        if not common.values:
+            self._news.append(common)
+        common.offsets.append(call.offset)
+        common.values.append(value)
+        common.seconds.append(seconds)
 
     def _tell_over(self, now: float) -> None:
         """What is told later than it came is only what follows: the end of a task."""
+        self._telling = False
+        news, self._news = self._news, []
         over, self._over = self._over, []
-        self.dispatch.answered_each(over, now)
+        if news:
+            self.dispatch.answered_crews([common.take() for common in news], now)
+        if over:
+            self.dispatch.answered_each(over, now)
 
     def _post_here(self, event: Callable[..., object], *args: Any) -> None:
         """As `post`, on the loop itself: the carrier is woken without a call across threads."""

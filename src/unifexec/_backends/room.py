@@ -19,6 +19,7 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``spawn(worker)``           make a worker, later post ``ready``, ``init_failed`` or
                             ``spawn_failed``
 ``send(run)``               run its items, post ``answered`` in order
+``send_crew(crew)``         run its items side by side, post ``answered_crews``
 ``withdraw(run)``           take back what has not started, post ``withdrawn``
 ``abort(run)``              ask the running item to stop; post ``stopping`` if it will
 ``discard(run)``            give it up by force, post ``died`` or ``discarded``, or
@@ -132,13 +133,14 @@ class Room(_wait.Watched):
     traits: Traits
     name = "unifexec"
     eager = True  # work starts before a result is asked for
-    batches = True  # items, and tasks, may travel together
+    batches = True  # items, and tasks, may travel together, one running after the other
+    crews = False  # items that travel together run side by side
 
     def __init__(self, limits: Limits, setup: Setup) -> None:
         super().__init__()
         self.max_workers: int = limits.max_workers
         self.setup = setup
-        self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches)
+        self.dispatch: Dispatch = Dispatch(limits, bundles=self.batches, crews=self.crews)
         self.closing: bool = False  # the verbs accept nothing more
         self.closed: bool = False  # nothing is left
         self.refuses: bool = ending.exiting  # for whatever reason: `check_open` would raise

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 
         max_workers: int
         eager: bool  # work starts before a result is asked for
-        batches: bool  # items may travel together
+        batches: bool  # items may travel together, one running after the other
+        crews: bool  # those that travel together run side by side
 
         def map_opened(self, run: MapRun) -> None: ...
         def map_ended(self, run: MapRun) -> None: ...
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 _NOTHING: Any = object()
 _TOLD: Any = object()  # stands for the failure that was raised
 _EVERYTHING = 1 << 62
-PULL_TOGETHER = 64  # inputs taken at once from a container, where each travels alone
+PULL_TOGETHER = 64  # inputs taken at once from a container, where items do not wait for each other
 
 
 class MapRun(_wait.Watched):
@@ -99,6 +100,7 @@ class MapRun(_wait.Watched):
         self._options = options
         self._chunksize = chunksize
         self._loose = home.batches and chunksize is None  # batches may be joined
+        self._in_crews = home.crews and raises and options.time_limit is None
         self._buffersize = buffersize
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
@@ -218,7 +220,7 @@ class MapRun(_wait.Watched):
 
     def _batch_size(self) -> int:
         if not self.home.batches:
-            return 1
+            return PULL_TOGETHER if self._in_crews else 1
         if self._chunksize is not None:
             return min(self._chunksize, batching.MOST_TOGETHER)
         return batching.batch_size(self.home.max_workers, self._mean, self._window())
