@@ -149,7 +149,9 @@ async def gather_ours(executor: Any, count: int) -> list[int]:
 
 async def gather_by_asyncio(executor: Any, count: int) -> list[int]:
     """As who knows only asyncio would do it."""
-    return await asyncio.gather(*[executor.submit(nothing, item) for item in range(count)])
+    tasks = [executor.submit(nothing, item) for item in range(count)]
+    results: list[int] = await asyncio.gather(*tasks)
+    return results
 
 
 @contextmanager

@@ -105,7 +105,8 @@ class GatherTask(Task[R]):
             return Success(tuple(map(value_of, tasks)), name=self.name, seconds=seconds)
         if self._errors == "raise":
             return tasks[self._failed[0]].outcome().at(0, self.name)
-        errors = [tasks[index].outcome().error for index in sorted(self._failed)]
+        failures: list[Any] = [tasks[index].outcome() for index in sorted(self._failed)]
+        errors = [failure.error for failure in failures]
         text = f"{len(errors)} of {len(tasks)} tasks failed"
         return Failure(BaseExceptionGroup(text, errors), name=self.name, seconds=seconds)
 
