@@ -308,12 +308,16 @@ def test_L22_a_loop_that_fails_in_the_midst_of_it(
     """Its coroutines are lost, and the close returns; on the caller's loop, too."""
 
     async def main(executor: AsyncExecutor) -> None:
+        assert [x async for x in executor.map(anyio.sleep, [0] * 4)] == [None] * 4
+        side_by_side = executor.map(anyio.sleep, [60] * 4)
         running = executor.submit(anyio.sleep, 60)
-        while not executor.stats().running or not executor._room._asleep:
+        while executor.stats().running < 5 or not executor._room._asleep:
             await anyio.sleep(0.001)
         break_carrier(executor, monkeypatch)
         with pytest.raises(WorkerLostError, match="deaf"):
             await running
+        with pytest.raises(WorkerLostError, match="deaf"):
+            await anext(side_by_side)
         with pytest.raises(InitializerError, match="deaf"):
             executor.submit(anyio.sleep, 60)
 

@@ -264,6 +264,7 @@ class AsyncRoom(Room):
     def lose(self, why: BaseException) -> None:
         """No coroutine goes on without its loop; plain functions do."""
         self._lost = why
+        self.dispatch.write_out_crews()
         for run in list(self.dispatch.runs.values()):
             if run.carried is None or run.carried.on_loop:
                 self._lose(run.number, run.batch.name)

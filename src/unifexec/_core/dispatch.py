@@ -344,6 +344,12 @@ class Dispatch:
                     return self.runs.get(number)
         return run
 
+    def write_out_crews(self, sink: Sink | None = None) -> None:
+        """Of one sink, or all of them: something is to be done to each of their items."""
+        for crew in list(self.crews.values()):
+            if sink is None or crew.batch.sink is sink:
+                self._write_out(crew)
+
     def _write_out(self, crew: Crew) -> None:
         """Its items that are not answered go on, each as a run of its own."""
         del self.crews[crew.number]
@@ -441,9 +447,7 @@ class Dispatch:
         for batch in batches:
             if batch.sink is not sink or self._trim(batch):
                 self.queue.append(batch)
-        for crew in list(self.crews.values()):
-            if crew.batch.sink is sink:
-                self._write_out(crew)
+        self.write_out_crews(sink)
         for run in list(self.runs.values()):
             if run.batch.sink is not sink:
                 continue
@@ -640,8 +644,7 @@ class Dispatch:
             for batch in batches:
                 self._requeue(batch)  # which fails it
         if abort_running:
-            for crew in list(self.crews.values()):
-                self._write_out(crew)
+            self.write_out_crews()
         for run in list(self.runs.values()):
             if self._cancelling:
                 self._withdraw(run)
