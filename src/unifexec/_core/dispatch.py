@@ -323,16 +323,10 @@ class Dispatch:
         self, batch: Batch, offsets: list[int], values: list[Any], seconds: float
     ) -> None:
         """Hand over values; those of items that follow each other as one block."""
-        begin = 0
-        for end, offset in enumerate(offsets[1:], 1):
-            if offset != offsets[end - 1] + 1:
-                first = batch.first + offsets[begin]
-                self._actions.append(
-                    ("settle_block", batch.sink, first, values[begin:end], seconds)
-                )
-                begin = end
-        first = batch.first + offsets[begin]
-        self._actions.append(("settle_block", batch.sink, first, values[begin:], seconds))
+        gaps = [at for at in range(1, len(offsets)) if offsets[at] != offsets[at - 1] + 1]
+        for begin, end in zip([0, *gaps], [*gaps, len(offsets)], strict=True):
+            first = batch.first + offsets[begin]
+            self._actions.append(("settle_block", batch.sink, first, values[begin:end], seconds))
 
     def _run(self, number: int) -> Run | None:
         """A run by its number, by itself, though it may have been in a crew."""
