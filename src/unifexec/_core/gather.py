@@ -147,17 +147,8 @@ class GatherTask(Task[R]):
         return True
 
     def running(self) -> bool:
-        """Whether one of the tasks has started, and not all are done."""
-        if self.done():
-            return False
-        for task in self._below():
-            if not isinstance(task, GatherTask):
-                started = task.running()
-            else:
-                started = any(one.done() for one in task._tasks)
-            if started:
-                return True
-        return False
+        """Whether one of the tasks runs, so that it cannot be cancelled."""
+        return not self.done() and any(task.running() for task in self._leaves())
 
     def abort(self) -> bool:
         """Abort every task that is not done; True if that stops one of them."""

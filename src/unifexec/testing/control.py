@@ -64,6 +64,7 @@ class Control(Suite):
             for errors in ("raise", "return", "group"):
                 pending = [ex.submit(tasks.double, x) for x in range(2)]
                 joined = ex.gather(done, *pending, errors=errors)
+                assert not joined.running()  # or it could not be cancelled
                 assert [joined.cancel(), joined.cancelled(), joined.done(), joined.cancel()] == (
                     [True] * 4
                 )
