@@ -12,8 +12,8 @@ from unifexec._backends.executor import LocalExecutor
 from unifexec._backends.lanes import Lane
 from unifexec._backends.room import Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
-from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
+from unifexec._core.runs import Limits
 from unifexec._running import CurrentTask, presentable
 from unifexec.abc import Traits
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from unifexec._core.dispatch import Run, Worker
+    from unifexec._core.runs import Run, Worker
     from unifexec._core.task import Task
 
 

@@ -25,9 +25,9 @@ from unifexec._backends.thread import ThreadRoom
 from unifexec._backends.trips import Contexts
 from unifexec._core import batching
 from unifexec._core.batches import Batch, Bundle, Nobody, Single
-from unifexec._core.dispatch import Run
 from unifexec._core.maps import MapRun
 from unifexec._core.options import Options
+from unifexec._core.runs import Run
 from unifexec._core.task import Task
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ ROWS = [
         "_bunches",
         "_outbox",
     ],
-    ["share", "_core.options", "_core.batches", "_core.verdicts"],
+    ["share", "_core.options", "_core.batches", "_core.runs", "_core.verdicts"],
     ["_wait"],
     ["_core.task", "_loops"],
     ["abc"],
@@ -148,7 +148,7 @@ def test_nobody_inside_imports_the_front_door(name: str) -> None:
     assert not imports(name) & ({"unifexec"} | guests)
 
 
-@pytest.mark.parametrize("name", ["_core.batching", "_core.dispatch"])
+@pytest.mark.parametrize("name", ["_core.batching", "_core.dispatch", "_core.runs"])
 def test_the_decision_core_has_no_thread_clock_pipe_or_loop(name: str) -> None:
     """What decides imports nothing that acts: the fake workers and clock of its model suffice."""
     acting = {"threading", "_thread", "time", "socket", "os", "asyncio", "anyio", "trio"}

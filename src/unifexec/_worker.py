@@ -76,7 +76,7 @@ UNCLEAN = BaseException()  # no error: an item has left something in its context
 
 
 class Worker:
-    """One worker process, from inside; what the core knows of it is `dispatch.Worker`."""
+    """One worker process, from inside; what the core knows of it is `runs.Worker`."""
 
     def __init__(self, sock: socket.socket, mark: mmap.mmap, hand: socket.socket) -> None:
         self._hand = hand

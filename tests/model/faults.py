@@ -10,7 +10,7 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
-from unifexec._core import batches, dispatch
+from unifexec._core import batches, dispatch, runs
 
 
 class Fault(NamedTuple):
@@ -151,7 +151,9 @@ FAULTS = [
 
 def planted(fault: Fault) -> types.ModuleType:
     """The decision core with one fault; its batches replace those that it imports."""
-    sources = [Path(part.__file__).read_text(encoding="utf-8") for part in (dispatch, batches)]
+    sources = [
+        Path(part.__file__).read_text(encoding="utf-8") for part in (dispatch, batches, runs)
+    ]
     found = sum(source.count(fault.old) for source in sources)
     assert found == 1, f"the fault {fault.name!r} is out of date"
     module = types.ModuleType("faulty_core")

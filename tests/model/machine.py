@@ -24,7 +24,7 @@ from unifexec import (
     TimeLimitError,
     WorkerLostError,
 )
-from unifexec._core import batches, dispatch
+from unifexec._core import batches, dispatch, runs
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
 from unifexec._running import Interrupted
@@ -79,7 +79,7 @@ def pick_from(things: Any, pick: int) -> Any:
 class DispatchMachine(RuleBasedStateMachine):
     """Rules that do what a room, its workers and its users may do."""
 
-    core_module: Any = SimpleNamespace(**{**vars(batches), **vars(dispatch)})
+    core_module: Any = SimpleNamespace(**{**vars(runs), **vars(batches), **vars(dispatch)})
 
     @initialize(
         workers=st.integers(1, 4),

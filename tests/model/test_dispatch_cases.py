@@ -6,9 +6,10 @@ from typing import Any
 
 from unifexec import InitializerError, TaskCancelledError, TimeLimitError, WorkerLostError
 from unifexec._core.batches import Batch, Single
-from unifexec._core.dispatch import Dispatch, Limits, Run
+from unifexec._core.dispatch import Dispatch
 from unifexec._core.options import Options
 from unifexec._core.outcome import Failure, Success
+from unifexec._core.runs import Limits, Run
 
 from .fakes import FakeMap, FakeTask
 

@@ -15,8 +15,8 @@ from unifexec._backends.lanes import Lane
 from unifexec._backends.room import Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.checks import check_count, check_seconds
-from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
+from unifexec._core.runs import Limits
 from unifexec._loops import Job, cancelled_by_others, jobs_here, run_lasting
 from unifexec._running import CurrentTask, current, is_awaitable, run_task, shown
 from unifexec._wait import LoopEvent, give_way, without_ctrl_c
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from unifexec._core.batches import Batch
-    from unifexec._core.dispatch import Crew, Run, Worker
+    from unifexec._core.runs import Crew, Run, Worker
     from unifexec._core.task import Task
     from unifexec._loops import Jobs
     from unifexec.abc import Traits

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
     from unifexec._backends.starting import Starter
-    from unifexec._core.dispatch import Worker
+    from unifexec._core.runs import Worker
 
 NO_MEMORY = memoryview(b"")  # instead of a payload that there is no memory for
 READ_SIZE = 1 << 16  # bytes read from one worker before the others have their turn

@@ -45,8 +45,8 @@ from unifexec._backends.starting import (
 )
 from unifexec._core.batches import Single
 from unifexec._core.checks import check_choice, check_count, check_seconds
-from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, Success
+from unifexec._core.runs import Limits
 from unifexec._core.task import logger
 from unifexec._running import Interrupted, shown
 from unifexec._segments import Cargo, Inbox, Pool
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.options import Options
+    from unifexec._core.runs import Run, Worker
     from unifexec._core.task import Task
     from unifexec.abc import Traits
 

@@ -49,7 +49,7 @@ from unifexec._backends import ending
 from unifexec._backends.callbacks import callbacks
 from unifexec._backends.interrupts import in_signal_handler
 from unifexec._core.batches import Single
-from unifexec._core.dispatch import Dispatch, Limits
+from unifexec._core.dispatch import Dispatch
 from unifexec._core.task import logger, settle_values
 from unifexec._running import current_task, shown
 from unifexec.errors import (
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 
     from unifexec._backends.setup import Setup
     from unifexec._core.batches import Batch
-    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.maps import MapRun
     from unifexec._core.options import Options
+    from unifexec._core.runs import Limits, Run, Worker
     from unifexec._core.task import Task
     from unifexec.abc import Stats, Traits
 

@@ -28,8 +28,8 @@ from unifexec._backends.packing import (
 from unifexec._backends.room import Arguments, Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.batches import Single
-from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
+from unifexec._core.runs import Limits
 from unifexec._running import (
     REFUSAL,
     CurrentTask,
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
-    from unifexec._core.dispatch import Run
     from unifexec._core.options import Options
+    from unifexec._core.runs import Run
     from unifexec._core.task import Task
     from unifexec._loops import Errand, Loop
     from unifexec.abc import Traits

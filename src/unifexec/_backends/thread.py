@@ -13,8 +13,8 @@ from unifexec._backends.room import LEAST_SLEEP, Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._backends.trips import Calls, TaskCalls, Trip
 from unifexec._core.checks import check_count, check_seconds
-from unifexec._core.dispatch import Limits
 from unifexec._core.outcome import Failure, outcome_of
+from unifexec._core.runs import Limits
 from unifexec._running import (
     FLUSH_SECONDS,
     CurrentTask,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unifexec._core.batches import Batch
-    from unifexec._core.dispatch import Run, Worker
     from unifexec._core.outcome import Success
+    from unifexec._core.runs import Run, Worker
     from unifexec._core.task import Task
     from unifexec._gate import Gate, Seat
     from unifexec.abc import Traits

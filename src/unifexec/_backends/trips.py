@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from unifexec._backends.lanes import Lane
     from unifexec._backends.room import Place
-    from unifexec._core.dispatch import Run
+    from unifexec._core.runs import Run
 
 MOST_COUNT = 4096  # items of a plain batch before the clock is looked at, once known to be short
 
