@@ -19,6 +19,7 @@ import pytest
 from unifexec import (
     AsyncExecutor,
     ExecutorClosedError,
+    Success,
     TaskCancelledError,
     ThreadExecutor,
     current_task,
@@ -27,7 +28,7 @@ from unifexec._loops import AsyncioJobs, Job
 from unifexec._wait import LoopEvent, checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 PATIENCE = 20.0  # seconds
@@ -415,6 +416,59 @@ def test_L20_leaving_by_an_exception_stops_items_side_by_side(backend: str) -> N
     assert monotonic() - start < PATIENCE
 
 
+def test_L10_items_of_an_iterator_are_sent_as_they_come() -> None:
+    """Its next may depend on them: none waits for others to be sent with."""
+    third = threading.Event()
+
+    async def item(x: int) -> int:
+        if x < 2:  # it gives up its place meanwhile
+            await other.submit(third.wait, PATIENCE)
+        else:
+            third.set()
+        return x
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        seen.append(third.wait(PATIENCE))
+
+    seen: list[bool] = []
+    with AsyncExecutor(2) as executor, AsyncExecutor(2) as other:
+        assert list(executor.map(item, items())) == [0, 1, 2]
+    assert seen == [True]
+
+
+@BACKENDS
+def test_L02_unordered_items_of_several_crews_come_as_they_end(backend: str) -> None:
+    """Also those that end in one turn of the loop."""
+    ended: list[int] = []
+
+    async def main() -> list[int]:
+        go = anyio.Event()
+        waiting = 0
+
+        async def item(x: int) -> int:
+            nonlocal waiting
+            waiting += 1
+            if waiting == 2 * PLACES:
+                go.set()
+            await go.wait()
+            for _ in range(1 + x % PLACES):
+                await anyio.lowlevel.checkpoint()
+            ended.append(x)
+            return x
+
+        async with AsyncExecutor(2 * PLACES) as executor:
+            some = [x async for x in executor.map(nothing, range(2 * PLACES))]
+            assert len(some) == 2 * PLACES
+            first, second = range(PLACES), range(PLACES, 2 * PLACES)
+            results = [executor.map(item, part, ordered=False) for part in (first, second)]
+            each = [[x async for x in result] for result in results]
+            return each[0] + each[1]
+
+    yielded = anyio.run(main, backend=backend)
+    assert yielded == sorted(ended, key=lambda x: x // PLACES)
+
+
 def test_plain_functions_side_by_side() -> None:
     """They run in threads at the same time, each as the task that it is."""
     meet = threading.Barrier(PLACES)
@@ -429,6 +483,25 @@ def test_plain_functions_side_by_side() -> None:
         named = executor.with_options(name="who")
         assert list(executor.map(nothing, range(PLACES))) == list(range(PLACES))
         assert list(named.map(who, range(PLACES))) == [(x, x, "who") for x in range(PLACES)]
+
+
+def test_a_callable_that_raises_when_it_is_looked_at() -> None:
+    """It is called all the same, and the loop goes on."""
+
+    class Odd:
+        __name__ = "odd"
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__call__" and sys._getframe(1).f_code.co_name == "is_coroutine_function":
+                raise SystemExit(3)
+            return object.__getattribute__(self, name)
+
+        def __call__(self, x: int) -> int:
+            return x
+
+    with AsyncExecutor(PLACES) as executor:
+        results = crew_of(executor, Odd(), list(range(PLACES)))
+        assert list(results) == list(range(PLACES))
 
 
 # -- jobs --
@@ -486,6 +559,26 @@ def test_a_job_that_is_stopped_before_it_starts_awaits_what_was_made() -> None:
     ((succeeded, _),) = asyncio.run(main()).ends
     assert not succeeded
     assert seen == ["begun"]
+
+
+def test_tasks_that_others_cancel_before_they_begin_are_told() -> None:
+    """By one that cancels all tasks of its loop, before the others have begun."""
+
+    async def cancel_all(x: int) -> int:
+        if x == 0:
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task() and "live" not in repr(task.get_coro()):
+                    task.cancel()
+        await asyncio.sleep(0.01)
+        return x
+
+    with AsyncExecutor(PLACES) as executor:
+        assert list(executor.map(nothing, range(PLACES))) == list(range(PLACES))
+        outcomes = list(executor.map(cancel_all, range(PLACES), errors="return", timeout=PATIENCE))
+    assert isinstance(outcomes[0], Success)
+    for outcome in outcomes[1:]:
+        assert isinstance(outcome, Success) or isinstance(outcome.error, TaskCancelledError)
+        assert outcome.seconds < PATIENCE  # and not since the machine was started
 
 
 def test_leaving_jobs_by_an_exception_cancels_them() -> None:

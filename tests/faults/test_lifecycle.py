@@ -21,6 +21,7 @@ import pytest
 from unifexec import (
     AsyncExecutor,
     Executor,
+    ExecutorClosedError,
     InitializerError,
     ProcessExecutor,
     SerialExecutor,
@@ -330,6 +331,33 @@ def test_L22_a_loop_that_fails_in_the_midst_of_it(
             anyio.run(main, executor, backend=backend)
     else:
         anyio.run(on_my_loop, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_L22_coroutines_of_a_loop_that_fails_may_want_something_yet(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While they end they are told that nothing runs any more; they do not wait for it."""
+    told: list[BaseException] = []
+
+    async def ask_at_the_end() -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await executor.submit(anyio.sleep, 0)
+                except BaseException as error:
+                    told.append(error)
+
+    with AsyncExecutor(async_backend=backend) as executor:
+        running = executor.submit(ask_at_the_end)
+        assert wait_for(lambda: executor.stats().running and executor._room._asleep)
+        break_carrier(executor, monkeypatch)
+        with pytest.raises(WorkerLostError, match="deaf"):
+            running.result(20)
+    assert wait_for(lambda: told)
+    assert isinstance(told[0], (InitializerError, ExecutorClosedError))  # as it is closing
 
 
 def break_carrier(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,8 @@ FOREVER = float("inf")
 PICKS = range(60)  # a number that names one of several things
 NO_YES = (False, True)
 OLD_NEWS = (
-    "answered", "answered_each", "answered_crews", "answered_block", "answered_tasks", "withdrawn",
-    "started", "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
+    "answered", "answered_each", "answered_block", "answered_tasks", "withdrawn", "started",
+    "stopping", "discarded", "step_aside", "step_back", "ready", "died", "gone",
 )  # fmt: skip
 DEATHS = (1, 2, dispatch.UNTOUCHED_DEATHS + 1)
 SIZES = ((1,), (2,), (5,), (3, 3), (1, 4), (2, 1, 5), (1,) * 6)
@@ -439,16 +439,11 @@ class DispatchMachine(RuleBasedStateMachine):
     def note_answered(self, number: int, *answer: Any) -> None:
         assert number not in self.dispatch.abandoned, "it ended, and counts as given up"
 
-    def note_answered_crews(self, news: list[tuple[int, list[int], Any, Any]]) -> None:
-        for number, offsets, _, _ in news:
-            for offset in offsets:
-                self.note_answered(number + offset)
-
     note_answered_block = note_answered_tasks = note_answered
 
-    def note_answered_each(self, answers: list[tuple[int, Any]]) -> None:
-        for number, outcome in answers:
-            self.note_answered(number, outcome)
+    def note_answered_each(self, answers: list[tuple[Any, ...]]) -> None:
+        for number, *_ in answers:
+            self.note_answered(number)
 
     def note_flush(self, trip: Trip) -> None:
         self.note_answered(trip.run.number)
@@ -715,21 +710,21 @@ class DispatchMachine(RuleBasedStateMachine):
 
     def tell_ended(self, ended: list[tuple[Trip, Any]]) -> None:
         """As a room of a loop: of crews the values, of all else the outcomes."""
-        crews: dict[int, tuple[int, list[int], list[Any], list[float]]] = {}
-        answers: list[tuple[int, Any]] = []
+        answers: list[tuple[Any, ...]] = []
+        last = None
         for trip, outcome in ended:
             if trip.crew is None or not isinstance(outcome, Success):
                 answers.append((trip.run.number, outcome))
+                last = None
                 continue
-            number = trip.crew.number
-            _, offsets, values, seconds = crews.setdefault(number, (number, [], [], []))
+            if trip.crew is not last:
+                answers.append((trip.crew.number, [], [], []))
+                last = trip.crew
+            _, offsets, values, seconds = answers[-1]
             offsets.append(trip.offset)
             values.append(outcome.value)
             seconds.append(outcome.seconds)
-        if crews:
-            self.dispatch.answered_crews(list(crews.values()), self.now)
-        if answers:
-            self.dispatch.answered_each(answers, self.now)
+        self.dispatch.answered_each(answers, self.now)
 
     def note_tell_ended(self, ended: list[tuple[Trip, Any]]) -> None:
         for trip, outcome in ended:
@@ -950,9 +945,7 @@ class DispatchMachine(RuleBasedStateMachine):
         }
         number = pick_from(over, pick)
         if what == "answered_each":
-            self.post(what, [(number, Success("old"))])
-        elif what == "answered_crews":
-            self.post(what, [(number, [0], ["old"], [0.0])])
+            self.post(what, [(number, Success("old")), (number, [0], ["old"], [0.0])])
         else:
             self.post(what, number, *rest.get(what, ()))
 

@@ -18,7 +18,14 @@ from unifexec._core.checks import check_count, check_seconds
 from unifexec._core.outcome import Failure, outcome_of
 from unifexec._core.runs import Limits
 from unifexec._loops import Job, cancelled_by_others, jobs_here, run_lasting
-from unifexec._running import CurrentTask, current, is_awaitable, run_task, shown
+from unifexec._running import (
+    REFUSAL,
+    CurrentTask,
+    current,
+    is_awaitable,
+    run_task,
+    shown,
+)
 from unifexec._wait import LoopEvent, give_way, without_ctrl_c
 from unifexec.errors import DeadlockError, WorkerLostError
 
@@ -41,13 +48,9 @@ DEFAULT_WORKERS = 1000  # tasks at once; a bound, since sockets and memory have 
 
 
 class Common:
-    """What the calls that were sent together have in common.
+    """What the calls that were sent together have in common."""
 
-    And of those that succeeded and nobody was told of: which, what they returned, how long each
-    took.
-    """
-
-    __slots__ = ("batch", "call", "many", "number", "offsets", "room", "seconds", "values")
+    __slots__ = ("batch", "call", "many", "number", "room")
 
     def __init__(self, room: AsyncRoom, batch: Batch, number: int) -> None:
         self.room = room
@@ -55,15 +58,6 @@ class Common:
         self.number = number  # of the run of the first
         self.many = len(batch) > 1
         self.call = Call if room.awaits(batch) else PlainCall
-        self.offsets: list[int] = []
-        self.values: list[Any] = []
-        self.seconds: list[float] = []
-
-    def take(self) -> tuple[int, list[int], list[Any], list[float]]:
-        """Those, for `Dispatch.answered_crews`."""
-        taken = self.number, self.offsets, self.values, self.seconds
-        self.offsets, self.values, self.seconds = [], [], []
-        return taken
 
 
 class Call(Job, CurrentTask):
@@ -85,6 +79,7 @@ class Call(Job, CurrentTask):
         self.handle = None
         self.over = False
         self._item = item
+        self._start = perf_counter()  # a job may end before it begins
         self._waits = 0
 
     @property
@@ -219,9 +214,7 @@ class AsyncRoom(Room):
         self._loop_ident: int | None = None
         self._jobs: Jobs
         self._starting: deque[Call] = deque()  # jobs that the carrier starts with its next step
-        self._over: list[tuple[int, Any]] = []  # runs that ended, and dispatch does not know it
-        self._news: list[Common] = []  # and crews some of whose items did
-        self._telling = False  # a letter about these is under way
+        self._over: list[tuple[Call, bool, Any, float]] = []  # and dispatch does not know it
         self._named: Context | None = None  # the context that was told of the loop last
         self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
@@ -259,11 +252,15 @@ class AsyncRoom(Room):
 
     def carry(self) -> None:
         """Live on a loop of our own."""
-        run_lasting(self.setup.async_backend, self.live)
+        try:
+            run_lasting(self.setup.async_backend, self.live)
+        except BaseException:
+            if self._lost is None:  # else another thread carries already
+                raise
 
     def lose(self, why: BaseException) -> None:
         """No coroutine goes on without its loop; plain functions do."""
-        self._lost = why
+        self._lost, self._bell = why, None
         self.dispatch.write_out_crews()
         for run in list(self.dispatch.runs.values()):
             if run.carried is None or run.carried.on_loop:
@@ -292,14 +289,14 @@ class AsyncRoom(Room):
             try:
                 await self._live()
             except Exception as why:
-                if not self._bound:
-                    raise
-                self._break_down_elsewhere(why)
+                if self._lost is None:
+                    self._break_down_elsewhere(why)
             finally:
                 self._loop_ident = None  # the next thread may have the same
 
     def _break_down_elsewhere(self, why: BaseException) -> None:
-        """Not on the caller's loop: waiting there would hold up all others."""
+        """Not on the loop: its coroutines have yet to end, and may want something of us."""
+        self._lost = why
         self._carrier = threading.Thread(
             target=self._break_down, args=(why,), name=self.name, daemon=True
         )
@@ -311,8 +308,9 @@ class AsyncRoom(Room):
             self._bell = LoopEvent()
             try:
                 await self._take_steps(self._bell, cancelled_by_others())
-            except Exception as why:
+            except BaseException as why:  # also what a signal handler raises, on the caller's loop
                 self.lose(why)  # before the jobs are cancelled, and say that
+                self._break_down_elsewhere(why)
                 raise
 
     async def _take_steps(
@@ -445,28 +443,32 @@ class AsyncRoom(Room):
     def ended(self, call: Call, succeeded: bool, value: Any, seconds: float) -> None:
         """A task is over; on the loop. All that end in one turn of it are told as one."""
         call.over = True
-        if not self._telling:
-            self._telling = True
+        if not self._over:
             self._post_here(self._tell_over)
-        common = call.common
-        if not (succeeded and common.many):
-            self._over.append((call.number, outcome_of(succeeded, value, seconds)))
-            return
-        if not common.values:
-            self._news.append(common)
-        common.offsets.append(call.offset)
-        common.values.append(value)
-        common.seconds.append(seconds)
+        self._over.append((call, succeeded, value, seconds))
 
     def _tell_over(self, now: float) -> None:
-        """What is told later than it came is only what follows: the end of a task."""
-        self._telling = False
-        news, self._news = self._news, []
+        """What is told later than it came is only what follows: the end of a task.
+
+        In the order in which they ended; values of one crew that follow each other in columns.
+        """
         over, self._over = self._over, []
-        if news:
-            self.dispatch.answered_crews([common.take() for common in news], now)
-        if over:
-            self.dispatch.answered_each(over, now)
+        answers: list[tuple[Any, ...]] = []
+        last = None
+        for call, succeeded, value, seconds in over:
+            common = call.common
+            if not (succeeded and common.many):
+                answers.append((call.number, outcome_of(succeeded, value, seconds)))
+                last = None
+                continue
+            if common is not last:
+                answers.append((common.number, [], [], []))
+                last = common
+            _, offsets, values, times = answers[-1]
+            offsets.append(call.offset)
+            values.append(value)
+            times.append(seconds)
+        self.dispatch.answered_each(answers, now)
 
     def _post_here(self, event: Callable[..., object], *args: Any) -> None:
         """As `post`, on the loop itself: the carrier is woken without a call across threads."""
@@ -474,8 +476,8 @@ class AsyncRoom(Room):
         self._wake_here()
 
     def _wake_here(self) -> None:
-        if self._asleep and self._bell is not None:
-            self._bell.set_here()
+        if self._asleep:
+            self.wake() if self._bell is None else self._bell.set_here()
 
     def do_abort(self, run: Run) -> None:
         """Ask the task to stop: a coroutine will, a plain function may."""
@@ -519,7 +521,7 @@ def is_coroutine_function(fn: Any) -> bool:
         return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(
             getattr(fn, "__call__", None)  # noqa: B004  (an object with an async __call__)
         )
-    except Exception:  # an object whose attributes cannot be asked for
+    except REFUSAL:  # an object whose attributes cannot be asked for
         return False
 
 

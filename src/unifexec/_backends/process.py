@@ -229,9 +229,11 @@ class ProcessRoom(Room):
 
     def lose(self, why: BaseException) -> None:
         """Workers that nobody hears are ended; what they finished counts."""
-        for child in list(self._children.values()):
-            child.kill()
-            self._bury(child, why)
+        children = list(self._children.values())
+        for child in children:
+            self._guarded(child.kill)
+        for child in children:
+            self._guarded(self._bury, child, why)
 
     def carry_plainly(self) -> None:
         """As everywhere; nothing is left to wait for."""

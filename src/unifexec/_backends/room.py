@@ -19,7 +19,7 @@ Actions, as `Dispatch` names them, and what a backend's ``do_…`` methods make 
 ``spawn(worker)``           make a worker, later post ``ready``, ``init_failed`` or
                             ``spawn_failed``
 ``send(run)``               run its items, post ``answered`` in order
-``send_crew(crew)``         run its items side by side, post ``answered_crews``
+``send_crew(crew)``         run its items side by side, post ``answered_each``
 ``withdraw(run)``           take back what has not started, post ``withdrawn``
 ``abort(run)``              ask the running item to stop; post ``stopping`` if it will
 ``discard(run)``            give it up by force, post ``died`` or ``discarded``, or
@@ -224,7 +224,7 @@ class Room(_wait.Watched):
             self._decider = threading.get_ident()
             self._handle(self.dispatch.broke_down, why)
             self._decider = 0
-        self.lose(why)
+        self._guarded(self.lose, why)
         self.carry_plainly()
 
     def lose(self, why: BaseException) -> None:

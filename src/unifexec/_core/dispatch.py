@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heapify, heappop, heappush
+from itertools import islice
 
 from unifexec._core import batching, verdicts
 from unifexec._core.batches import NOBODY, Bundle, Nobody, Single
@@ -57,6 +58,7 @@ UNTOUCHED_DEATHS = 10  # workers in a row that may die over nothing we gave them
 # Then it is no accident: they die of being set up, or of what they are about to read.
 
 FEW_DEADLINES = 1000  # below that, those that were kept may stay: they cost little memory
+LOOKED_AT = 100  # batches that are looked into, to know how many places those that wait need
 SPAWN_PAUSE = 0.1  # seconds before another worker is started where one could not be
 
 
@@ -175,36 +177,29 @@ class Dispatch:
         run.progress = now
         self._go_on(run, now)
 
-    def answered_each(self, answers: list[tuple[int, Any]], now: float) -> None:
+    def answered_each(self, answers: list[tuple[Any, ...]], now: float) -> None:
         """Runs of one item each were answered: their numbers, and the outcomes.
 
-        The same as `answered` for one after the other, but what runs next is decided once.
+        Of items of a crew that succeeded one after the other its number, and their offsets, values
+        and seconds. The same as `answered` for all in turn, but what runs next is decided once.
         """
-        for number, outcome in answers:
-            run = self._run(number)
-            if run is None:
-                self.abandoned.discard(number)
-                continue
-            self._answer_item(run, outcome)
-            self._end(run, now)
-        self._assign(now)
-
-    def answered_crews(
-        self, news: list[tuple[int, list[Any], list[Any], list[Any]]], now: float
-    ) -> None:
-        """Items of crews succeeded: of each its number, and offsets, values and seconds.
-
-        In the order in which they ended. The same as `answered_each`, at less cost.
-        """
-        for number, offsets, values, seconds in news:
-            crew = self.crews.get(number)
-            if crew is not None:
-                self._answer_crew(crew, offsets, values, seconds)
+        for number, *answer in answers:
+            if len(answer) == 1:
+                self._answer_run(number, answer[0], now)
+            elif (crew := self.crews.get(number)) is not None:
+                self._answer_crew(crew, *answer)
             else:  # it was written out
-                numbers = [number + offset for offset in offsets]
-                outcomes = map(_outcome_of, values, seconds)
-                self.answered_each(list(zip(numbers, outcomes, strict=True)), now)
+                for offset, value, seconds in zip(*answer, strict=True):
+                    self._answer_run(number + offset, Success(value, seconds=seconds), now)
         self._assign(now)
+
+    def _answer_run(self, number: int, outcome: Any, now: float) -> None:
+        run = self._run(number)
+        if run is None:
+            self.abandoned.discard(number)
+            return
+        self._answer_item(run, outcome)
+        self._end(run, now)
 
     def _answer_crew(
         self, crew: Crew, offsets: list[int], values: list[Any], seconds: list[float]
@@ -256,7 +251,7 @@ class Dispatch:
             if worker is not None:
                 batch = crew.batch.part(offset, offset + 1)
                 run = Run(crew.number + offset, worker, batch, crew.progress)
-                run.carried = crew.carried[offset]
+                run.carried = crew.carried[offset] if crew.carried else None  # not sent yet
                 self.runs[run.number] = run
                 worker.runs.append(run)
                 worker.crew = None
@@ -611,18 +606,14 @@ class Dispatch:
         self._spawn_at = now
         places = self.limits.max_workers - max(self.active, len(self.workers) - self._starting)
         if self._starting < places:
-            for _ in range(min(self._waiting(places), places) - self._starting):
+            for _ in range(min(self._waiting(), places) - self._starting):
                 self._spawn()
 
-    def _waiting(self, most: int) -> int:
-        """How many workers what waits could have, as far as that matters."""
-        if not self._has_crews:
-            return len(self.queue)
-        waiting = 0
-        for batch in self.queue:
-            waiting += len(batch)
-            if waiting >= most:
-                break
+    def _waiting(self) -> int:
+        """How many workers what waits could have; at least, where very many batches wait."""
+        waiting = len(self.queue)
+        if self._has_crews:
+            waiting += sum([len(batch) - 1 for batch in islice(self.queue, LOOKED_AT)])
         return waiting
 
     def _spawn(self) -> None:

@@ -100,7 +100,7 @@ class MapRun(_wait.Watched):
         self._options = options
         self._chunksize = chunksize
         self._loose = home.batches and chunksize is None  # batches may be joined
-        self._in_crews = home.crews and raises and options.time_limit is None
+        self._in_crews = home.crews and bulk and raises and options.time_limit is None
         self._buffersize = buffersize
         self._ordered = ordered
         self._bulk = bulk  # pulling many inputs runs no code of the caller's
@@ -220,7 +220,7 @@ class MapRun(_wait.Watched):
 
     def _batch_size(self) -> int:
         if not self.home.batches:
-            return PULL_TOGETHER if self._in_crews else 1
+            return min(PULL_TOGETHER, self.home.max_workers) if self._in_crews else 1
         if self._chunksize is not None:
             return min(self._chunksize, batching.MOST_TOGETHER)
         return batching.batch_size(self.home.max_workers, self._mean, self._window())
