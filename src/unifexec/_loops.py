@@ -18,6 +18,7 @@ from unifexec.errors import TaskCancelledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Awaitable, Callable
     from contextvars import Context
     from types import TracebackType
@@ -47,6 +48,10 @@ class Job:
 
     handle: Any  # what can be cancelled: asyncio's task, trio's cancel scope
     stop_requested: bool
+
+    def context(self) -> Context:
+        """Its own, for `start_all`."""
+        raise NotImplementedError
 
     def begin(self) -> Awaitable[Any]:
         """Make what is to be awaited; in the job's own context."""
@@ -136,7 +141,22 @@ class AsyncioJobs:
                 if job.stop_requested:
                     task.cancel()
 
+        def start_all(self, jobs: deque[Any]) -> None:
+            """As `start`, for jobs in turn, with their contexts; and take them out."""
+            new, loop, run, running = self._asyncio.Task, self._loop, self._run, self._running
+            while jobs:
+                job = jobs.popleft()
+                task = new(run(job), loop=loop, context=job.context(), eager_start=True)
+                if not task.done():
+                    running[job] = job.handle = task
+                    if job.stop_requested:
+                        task.cancel()
+
     else:
+
+        def start_all(self, jobs: deque[Any]) -> None:
+            """Start jobs in turn, with their contexts, and take them out."""
+            _start_all(self, jobs)
 
         def start(self, job: Job, context: Context) -> None:
             """Start a job, with the loop's next turn."""
@@ -201,6 +221,10 @@ class TrioJobs:
     def give_up(self, job: Job) -> None:
         """A nursery waits for all its tasks, whatever they do."""
 
+    def start_all(self, jobs: deque[Any]) -> None:
+        """Start jobs in turn, with their contexts, and take them out."""
+        _start_all(self, jobs)
+
     def start(self, job: Job, context: Context) -> None:
         """Start a job, with the loop's next turn. Its own task copies ``context``."""
         context.run(self._nursery.start_soon, self._run, job)
@@ -225,6 +249,12 @@ class TrioJobs:
 
 
 Jobs: TypeAlias = "AsyncioJobs | TrioJobs"
+
+
+def _start_all(to: Jobs, jobs: deque[Any]) -> None:
+    while jobs:
+        job = jobs.popleft()
+        to.start(job, job.context())
 
 
 def jobs_here() -> Jobs:

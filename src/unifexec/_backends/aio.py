@@ -50,7 +50,7 @@ DEFAULT_WORKERS = 1000  # tasks at once; a bound, since sockets and memory have 
 class Common:
     """What the calls that were sent together have in common."""
 
-    __slots__ = ("batch", "call", "many", "number", "room")
+    __slots__ = ("batch", "call", "many", "number", "room", "sent")
 
     def __init__(self, room: AsyncRoom, batch: Batch, number: int) -> None:
         self.room = room
@@ -58,6 +58,7 @@ class Common:
         self.number = number  # of the run of the first
         self.many = len(batch) > 1
         self.call = Call if room.awaits(batch) else PlainCall
+        self.sent = perf_counter()
 
 
 class Call(Job, CurrentTask):
@@ -79,7 +80,7 @@ class Call(Job, CurrentTask):
         self.handle = None
         self.over = False
         self._item = item
-        self._start = perf_counter()  # a job may end before it begins
+        self._start = common.sent  # until it begins: a job may end before
         self._waits = 0
 
     @property
@@ -123,7 +124,7 @@ class Call(Job, CurrentTask):
     def ended(self, succeeded: bool, value: Any) -> None:
         """The job is over."""
         self.handle = None  # its context refers to us
-        self.common.room.ended(self, succeeded, value, perf_counter() - self._start)
+        self.common.room.ended((self, succeeded, value, perf_counter() - self._start))
 
 
 class PlainCall(Call):
@@ -325,10 +326,7 @@ class AsyncRoom(Room):
         """
         while True:
             self.serve()
-            while self._starting:
-                call = self._starting.popleft()
-                self._jobs.start(call, call.context())
-                del call  # or we would keep the last one's arguments while we sleep
+            self._jobs.start_all(self._starting)
             if self.closed:
                 break
             try:
@@ -438,14 +436,17 @@ class AsyncRoom(Room):
             else:
                 self._lose(call.number, call.name)
         else:
-            self.ended(call, succeeded, value, seconds)
+            self.ended((call, succeeded, value, seconds))
 
-    def ended(self, call: Call, succeeded: bool, value: Any, seconds: float) -> None:
-        """A task is over; on the loop. All that end in one turn of it are told as one."""
-        call.over = True
+    def ended(self, end: tuple[Call, bool, Any, float]) -> None:
+        """A task is over: its call, whether it succeeded, value or error, seconds; on the loop.
+
+        All that end in one turn of it are told as one.
+        """
+        end[0].over = True
         if not self._over:
             self._post_here(self._tell_over)
-        self._over.append((call, succeeded, value, seconds))
+        self._over.append(end)
 
     def _tell_over(self, now: float) -> None:
         """What is told later than it came is only what follows: the end of a task.
@@ -455,6 +456,9 @@ class AsyncRoom(Room):
         over, self._over = self._over, []
         answers: list[tuple[Any, ...]] = []
         last = None
+        offsets: list[int] = []  # of the last crew
+        values: list[Any] = []
+        times: list[float] = []
         for call, succeeded, value, seconds in over:
             common = call.common
             if not (succeeded and common.many):
@@ -462,9 +466,9 @@ class AsyncRoom(Room):
                 last = None
                 continue
             if common is not last:
-                answers.append((common.number, [], [], []))
+                offsets, values, times = [], [], []
+                answers.append((common.number, offsets, values, times))
                 last = common
-            _, offsets, values, times = answers[-1]
             offsets.append(call.offset)
             values.append(value)
             times.append(seconds)

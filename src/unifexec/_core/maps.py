@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 _NOTHING: Any = object()
 _TOLD: Any = object()  # stands for the failure that was raised
 _EVERYTHING = 1 << 62
-PULL_TOGETHER = 64  # inputs taken at once from a container, where items do not wait for each other
+PULL_TOGETHER = 256  # inputs taken at once from a container, where items do not wait for each other
 
 
 class MapRun(_wait.Watched):
