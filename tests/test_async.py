@@ -354,7 +354,7 @@ def test_L14_an_item_that_fails_stops_those_beside_it(backend: str) -> None:
     async def fail_at_3(x: int) -> int:
         if x < 3:
             return x
-        await anyio.sleep(0.01)
+        await anyio.sleep(0.01)  # those beside it begin, and wait
         if x == 3:
             raise ZeroDivisionError
         try:
@@ -569,7 +569,7 @@ def test_tasks_that_others_cancel_before_they_begin_are_told() -> None:
             for task in asyncio.all_tasks():
                 if task is not asyncio.current_task() and "live" not in repr(task.get_coro()):
                     task.cancel()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # what is cancelled, where it has begun
         return x
 
     with AsyncExecutor(PLACES) as executor:

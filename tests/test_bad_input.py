@@ -120,7 +120,7 @@ def test_flags(ex: Any, name: str, value: Any) -> None:
 
 def test_flags_of_numpy(ex: Any) -> None:
     """Are what comparisons of its numbers give."""
-    numpy = pytest.importorskip("numpy")
+    numpy = pytest.importorskip("numpy")  # comes with the examples, not with the tests
     with pytest.raises(ValueError, match=r"zip\(\)"):
         list(ex.map(max, [1, 2], [3], strict=numpy.True_, ordered=numpy.False_))
 

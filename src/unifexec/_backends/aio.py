@@ -215,7 +215,7 @@ class AsyncRoom(Room):
         self._loop_ident: int | None = None
         self._jobs: Jobs
         self._starting: deque[Call] = deque()  # jobs that the carrier starts with its next step
-        self._over: list[tuple[Call, bool, Any, float]] = []  # and dispatch does not know it
+        self._over: list[tuple[Call, bool, Any, float]] = []  # ends that nobody was told of
         self._named: Context | None = None  # the context that was told of the loop last
         self._seen: Any = None  # the function that was looked at last, and
         self._awaits = False  # whether that is a coroutine function
