@@ -159,7 +159,7 @@ def test_no_wake_up_is_lost(kind: str) -> None:
 
 def test_a_backlog_is_divided_whatever_came_before() -> None:
     """Its tasks may be a thousand times as long as those before them."""
-    assert batching.batch_size(8, 1e-6, 100) <= 100 / 8
+    assert batching.batch_size(8, 1e-6, 100) <= 100 / 4
     assert batching.batch_size(2, 1e-6, 10_000) > 1000
 
 
@@ -203,6 +203,19 @@ def test_calls_that_set_no_context_variable_share_a_context(
 
     Context().run(run_them)
     assert 0 < len(made) < 2 * MANY / 5
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_task_that_succeeded_has_no_dict_of_its_own(kind: str) -> None:
+    """A second attribute after `__init__` costs more than all the rest of settling a task.
+
+    CPython keeps what an object has without one, as long as there is room for it.
+    """
+    with create_executor(kind, max_workers=1) as executor:
+        tasks = [executor.submit(nothing) for _ in range(MANY)]
+        for task in tasks:
+            task.result()
+        assert dict not in map(type, gc.get_referents(*tasks))
 
 
 def test_what_each_task_sets_is_no_attribute_of_its_class() -> None:

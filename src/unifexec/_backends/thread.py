@@ -391,7 +391,7 @@ class ThreadRoom(Room):
                 self._hand_over(run, done[begin:end], each, now)
                 self.dispatch.answered(run.number, [failure], now)
                 begin = end + 1
-        self._hand_over(run, done[begin:], each, now)
+        self._hand_over(run, done[begin:] if begin else done, each, now)
 
     def _hand_over(self, run: Run, values: list[Any], seconds: float, now: float) -> None:
         if values:

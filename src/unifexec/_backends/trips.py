@@ -150,14 +150,15 @@ class Calls:
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
         self._is_unary = run.batch.unary
+        shared = self._unary if self._is_unary else self._nary
+        self._loop = shared if self._contexts.shared else self._apart
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
         done, start = self._trip.done, monotonic()
         before = len(done)
         try:
-            loop = self._unary if self._is_unary else self._nary
-            self._contexts.run(partial(loop, islice(self._trip.todo, self._count)))
+            self._contexts.run(partial(self._loop, islice(self._trip.todo, self._count)))
         except BaseException as error:
             self._fail(error)
             return True
@@ -169,39 +170,43 @@ class Calls:
         return going
 
     def _unary(self, items: Iterator[Any], own: Context) -> bool | None:
-        done, fn, known = self._trip.done.append, self._fn, self._known
-        fresh, shared = self._contexts.fresh, self._contexts.shared
+        """Run items in one context, until one of them leaves something behind there."""
+        done, fn, known = self._trip.done, self._fn, self._known
         for item in items:
-            if shared:
-                value = fn(item)
-            else:
-                own = fresh()
-                value = own.run(fn, item)
+            value = fn(item)
             if type(value) is not known:
                 value, known = self._value(value, known, own)
-            done(value)
+            done.append(value)
             value = None  # nor is it kept while the next one runs
-            if shared and len(own) != 1:
+            if len(own) != 1:
                 return None
         self._known = known
         return False
 
     def _nary(self, items: Iterator[Any], own: Context) -> bool | None:
         """As `_unary`, for several arguments."""
-        done, fn, known = self._trip.done.append, self._fn, self._known
-        fresh, shared = self._contexts.fresh, self._contexts.shared
+        done, fn, known = self._trip.done, self._fn, self._known
         for args in items:
-            if shared:
-                value = fn(*args)
-            else:
-                own = fresh()
-                value = own.run(fn, *args)
+            value = fn(*args)
             if type(value) is not known:
                 value, known = self._value(value, known, own)
-            done(value)
+            done.append(value)
             value = None  # nor is it kept while the next one runs
-            if shared and len(own) != 1:
+            if len(own) != 1:
                 return None
+        self._known = known
+        return False
+
+    def _apart(self, items: Iterator[Any], own: Context) -> bool | None:
+        """Run each item in a context of its own."""
+        done, fn, known, fresh = self._trip.done, self._fn, self._known, self._contexts.fresh
+        for args in zip(items) if self._is_unary else items:
+            own = fresh()
+            value = own.run(fn, *args)
+            if type(value) is not known:
+                value, known = self._value(value, known, own)
+            done.append(value)
+            value = None  # nor is it kept while the next one runs
         self._known = known
         return False
 

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
             """Run users' callbacks, away from our own work."""
 
 
-_VALUE: Any = object()  # it succeeded: the value stands in `_result`
 _NOT_MADE: Any = ()  # what stands for a list that nobody needed yet
 _making: dict[tuple[Task[Any], str], Any] = {}  # see `Task._made`
 
@@ -74,11 +73,12 @@ class Task(Future["R"]):
     """The task's name: that of its function, or of ``with_options(name=)``."""
 
     _result: R
-    _seconds: float
 
     # Of what `Future.__init__` would set, and more, all that few tasks ever need: here, as long
     # as nobody asks for another. To set an attribute that the class has, too, takes the
-    # interpreter ten times as long; so what each task needs is in `__init__`.
+    # interpreter ten times as long; so what each task needs is in `__init__`. Later it gets one
+    # attribute more, `_result`: for a second one CPython gives it a dict of its own, which takes
+    # more time than all the rest of settling it.
     _exception: BaseException | None = None
     _cancel_won = False
     _made_waiters: Any = _NOT_MADE
@@ -89,7 +89,7 @@ class Task(Future["R"]):
         self._abortable = abortable
         self._token = None  # it is there, or not
         self._state = "PENDING"
-        self._outcome: Any = None  # a `Success`, a `Failure`, or `_VALUE`: see `settle_values`
+        self._outcome: Any = None  # a `Success`, a `Failure`, or seconds: see `settle_values`
         self._watchers: Any = _NOT_MADE
         self._callbacks: Any = _NOT_MADE
         self._asked: Any = _NOT_MADE  # the condition, once the standard library asks for it
@@ -153,7 +153,7 @@ class Task(Future["R"]):
             return
         if isinstance(outcome, Failure):
             self._exception = outcome.error
-        elif outcome is not _VALUE:
+        elif type(outcome) is not float:
             self._result = outcome.value
         self._state = "FINISHED"
 
@@ -260,8 +260,8 @@ class Task(Future["R"]):
         Raises ``concurrent.futures.InvalidStateError`` if it is not done: ask `done` first.
         """
         outcome: Success[R] | Failure | None = self._outcome
-        if outcome is _VALUE:
-            outcome = self._outcome = Success(self._result, 0, self.name, self._seconds)
+        if type(outcome) is float:
+            outcome = self._outcome = Success(self._result, 0, self.name, outcome)
         if outcome is not None:
             return outcome
         if not self._cancel_won:
@@ -323,6 +323,8 @@ class Task(Future["R"]):
         """
         if timeout is not None or self._outcome is None:
             self._wait_for_outcome(timeout)
+        if type(self._outcome) is float:  # as `_value`, and most do; one call less
+            return self._result
         try:
             return self._value()
         finally:
@@ -330,7 +332,7 @@ class Task(Future["R"]):
 
     def _value(self) -> R:
         """Its value, or its exception raised."""
-        if self._outcome is _VALUE:
+        if type(self._outcome) is float:
             value: R = self._result
             return value
         try:
@@ -428,12 +430,15 @@ class Task(Future["R"]):
 
 
 def settle_values(tasks: list[Task[Any]], values: list[Any], seconds: list[float]) -> None:
-    """As `Task.settle`, for tasks that started and succeeded: most do."""
+    """As `Task.settle`, for tasks that started and succeeded: most do.
+
+    The seconds of each stand for its outcome, and its value in `_result`.
+    """
     for task, value, each in zip(tasks, values, seconds, strict=True):
         if task._outcome is not None:
             continue
-        task._result, task._seconds = value, each
-        task._outcome = _VALUE
+        task._result = value
+        task._outcome = each
         if task._watchers or task._callbacks or task._asked is not _NOT_MADE:
             task._tell_all()
         else:
@@ -446,17 +451,18 @@ def settle_values(tasks: list[Task[Any]], values: list[Any], seconds: list[float
 
 def has_failed(task: Task[Any]) -> bool:
     """Whether it did not return."""
-    return task._outcome is not _VALUE and isinstance(task.outcome(), Failure)
+    return type(task._outcome) is not float and isinstance(task.outcome(), Failure)
 
 
 def seconds_of(task: Task[Any]) -> float:
     """How long it ran."""
-    return task._seconds if task._outcome is _VALUE else task.outcome().seconds
+    seconds = task._outcome
+    return seconds if type(seconds) is float else task.outcome().seconds
 
 
 def value_of(task: Task[R]) -> R:
     """What it returned."""
-    return task._result if task._outcome is _VALUE else task.outcome().unwrap()
+    return task._result if type(task._outcome) is float else task.outcome().unwrap()
 
 
 class _Callback:
