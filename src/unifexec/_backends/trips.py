@@ -150,15 +150,15 @@ class Calls:
         self._count = FIRST_COUNT
         self._known: type = type(None)  # a type whose values are not to be awaited
         self._is_unary = run.batch.unary
-        shared = self._unary if self._is_unary else self._nary
-        self._loop = shared if self._contexts.shared else self._apart
 
     def some(self) -> bool:
         """Run some items, as many as take a moment; False when none are left."""
         done, start = self._trip.done, monotonic()
         before = len(done)
+        together = self._unary if self._is_unary else self._nary
+        loop = together if self._contexts.shared else self._apart
         try:
-            self._contexts.run(partial(self._loop, islice(self._trip.todo, self._count)))
+            self._contexts.run(partial(loop, islice(self._trip.todo, self._count)))
         except BaseException as error:
             self._fail(error)
             return True

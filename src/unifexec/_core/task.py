@@ -259,9 +259,10 @@ class Task(Future["R"]):
 
         Raises ``concurrent.futures.InvalidStateError`` if it is not done: ask `done` first.
         """
+        seconds = self._outcome
+        if type(seconds) is float:
+            self._outcome = Success(self._result, 0, self.name, seconds)
         outcome: Success[R] | Failure | None = self._outcome
-        if type(outcome) is float:
-            outcome = self._outcome = Success(self._result, 0, self.name, outcome)
         if outcome is not None:
             return outcome
         if not self._cancel_won:
