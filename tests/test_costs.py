@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from unifexec import AsyncExecutor, ProcessExecutor, ThreadExecutor, create_executor
-from unifexec._backends.aio import AsyncRoom, Call
+from unifexec._backends.aio import AsyncRoom
+from unifexec._backends.calls import Call
 from unifexec._backends.child import Child
 from unifexec._backends.lanes import Lane
 from unifexec._backends.process import ProcessRoom
