@@ -75,7 +75,7 @@ class Job:
 
     def failed(self, error: BaseException) -> None:
         """Whatever it raised, no loop of ours dies of it (L13)."""
-        self.ended(False, presentable(error, __file__))
+        self.ended(False, presentable(error))
 
     def cancelled(self, stray: BaseException) -> None:
         """It ended by its loop's cancellation: by ours, or by one that is not."""

@@ -195,14 +195,17 @@ def is_awaitable(value: Any) -> bool:
     return hasattr(type(value), "__await__")
 
 
-def presentable(error: BaseException, caller: str = __file__) -> BaseException:
+CARRIERS = __file__.removesuffix("_running.py") + "_"  # all files that carry tasks begin so
+
+
+def presentable(error: BaseException) -> BaseException:
     """An exception as the user shall see it: PEP 479 for all tasks (L13), our frames cut.
 
-    Those at the top of its traceback, of this file and of the ``caller``. Its own code, such
-    as a property ``__class__``, is not run.
+    Those at the top of its traceback, so that it begins with the task on every executor. Its
+    own code, such as a property ``__class__``, is not run.
     """
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename in (caller, __file__):
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(CARRIERS):
         traceback = traceback.tb_next
     error = BaseException.with_traceback(error, traceback)  # not what its class makes of it
     cancelled_error = getattr(sys.modules.get("asyncio"), "CancelledError", None)

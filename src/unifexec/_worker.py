@@ -653,7 +653,7 @@ class Worker:
         elif type(error) is Interrupted:
             status, data = _messages.INTERRUPTED, b""
         else:
-            error = presentable(error, __file__)
+            error = presentable(error)
             status, data = _messages.ERROR, _pickling.dump_error(error, note_of(*bunch.at(offset)))
         flush_streams()
         if isinstance(data, bytes):

@@ -1179,3 +1179,21 @@ class InterruptingError(Exception):
 
 def raise_interrupting() -> None:
     raise InterruptingError
+
+
+def fail_here() -> None:
+    """Raise."""
+    raise LookupError
+
+
+async def fail_soon() -> None:
+    """Raise, after a step of the loop."""
+    import asyncio
+
+    await asyncio.sleep(0)
+    raise LookupError
+
+
+def return_what_fails() -> object:
+    """Return something to be awaited, which raises."""
+    return fail_soon()

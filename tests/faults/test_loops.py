@@ -6,7 +6,8 @@ import asyncio
 import sys
 import threading
 import time
-from typing import Any
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from unifexec import AsyncExecutor, TaskCancelledError, ThreadExecutor, create_e
 
 from . import jobs
 from .programs import run, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KINDS = ["serial", "thread", "process", "async"]
 
@@ -34,6 +38,22 @@ def test_L13_who_cancels_all_tasks_of_its_loop_cancels_no_carrier(kind: str) -> 
     with create_executor(kind, max_workers=1) as executor:
         executor.submit(jobs.cancel_all_others).exception(20)
         assert executor.submit(jobs.add_soon, 1, 2).result(20) == 3
+
+
+@pytest.mark.parametrize("kind", ["serial", "thread", "async"])
+@pytest.mark.parametrize("fn", [jobs.fail_here, jobs.fail_soon, jobs.return_what_fails])
+def test_L11_a_traceback_goes_on_with_the_task(kind: str, fn: Callable[[], object]) -> None:
+    """Behind the caller's way to the result: nothing of how the task was carried."""
+    with create_executor(kind, max_workers=1) as executor:
+        for ask in executor.submit(fn).result, lambda: list(executor.map(lambda _: fn(), [1])):
+            with pytest.raises(LookupError) as caught:
+                ask()
+            names = [frame.name for frame in traceback.extract_tb(caught.tb)]
+            assert "unwrap" in names
+            theirs = names[names.index("unwrap") + 1 :]
+            assert theirs[-1] in ("fail_here", "fail_soon")
+            assert theirs[0] in (theirs[-1], "<lambda>")
+            assert len(theirs) <= 2
 
 
 @pytest.mark.parametrize("how", ["end of run", "cancel all"])

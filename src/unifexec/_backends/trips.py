@@ -125,7 +125,7 @@ class TaskCalls:
             except BaseException as error:
                 now = perf_counter()
                 times(None)
-                done(Failure(presentable(error, __file__), seconds=now - before))
+                done(Failure(presentable(error), seconds=now - before))
             else:
                 now = perf_counter()
                 times(now - before)  # first: `Trip.done` says how far we are
@@ -218,6 +218,6 @@ class Calls:
         return trip.lane.await_value(trip.task.now(), value, context.copy()), known
 
     def _fail(self, error: BaseException) -> None:
-        failure = Failure(presentable(error, __file__))
+        failure = Failure(presentable(error))
         self._trip.failed[len(self._trip.done)] = failure
         self._trip.done.append(None)
