@@ -118,6 +118,12 @@ def test_flags(ex: Any, name: str, value: Any) -> None:
         ex.map(double, [1], **{name: value})
 
 
+def test_portable_is_a_flag() -> None:
+    """Of the serial executor, at its making."""
+    with pytest.raises(TypeError, match="portable must be True or False, got 'no'"):
+        SerialExecutor(portable="no")  # type: ignore[arg-type]
+
+
 def test_flags_of_numpy(ex: Any) -> None:
     """Are what comparisons of its numbers give."""
     numpy = pytest.importorskip("numpy")  # comes with the examples, not with the tests

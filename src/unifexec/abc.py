@@ -572,12 +572,6 @@ class Executor(Protocol):
     @overload
     def gather(
         self,
-        *,
-        errors: Literal["raise", "return", "group"] = "raise",
-    ) -> Task[tuple[()]]: ...
-    @overload
-    def gather(
-        self,
         task1: Task[T1],
         /,
         *,

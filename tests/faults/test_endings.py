@@ -274,6 +274,25 @@ for ex in executors:
 
 
 @pytest.mark.parametrize("kind", POOLS)
+def test_L20_ctrl_c_at_the_normal_exit_tells_what_it_costs(kind: str) -> None:
+    """Nothing else would: Python has no exit code for it, so late."""
+    text = """
+ex = create_executor(sys.argv[1], max_workers=1)
+tasks = [ex.submit(time.sleep, 60) for _ in range(3)]
+while not tasks[0].running(): time.sleep(0.01)
+print("ready", flush=True)
+"""
+    with Program(text, kind) as program:
+        assert program.line() == "ready"
+        assert program.comes_to_rest()
+        program.send(signal.SIGINT)
+        code, _, errors = program.finish(within=6)
+        assert code == 0
+        assert "3 accepted tasks are given up" in errors
+        assert wait_for(lambda: not program.left_behind(), 3)
+
+
+@pytest.mark.parametrize("kind", POOLS)
 def test_L20_sys_exit_gives_up_what_is_pending(kind: str) -> None:
     """It leaves the block as any exception does: soon, with its code, and nothing left."""
     text = """

@@ -107,7 +107,10 @@ async def awaits(ex: Executor) -> None:
 
 def gathers(ex: Executor, many: list[Task[int]]) -> None:
     a, b = ex.submit(double, 1), ex.submit(add, 1, 2.0)
-    assert_type(ex.gather(), Task[tuple[()]])
+    none: Task[tuple[int, ...]] = ex.gather()
+    assert_type(none, Task[tuple[int, ...]])
+    mixed: list[object] = [a, b]  # what a list of both is
+    ex.gather(*mixed)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert_type(ex.gather(a), Task[tuple[int]])
     assert_type(ex.gather(a, b), Task[tuple[int, str]])
     assert_type(

@@ -54,12 +54,23 @@ def _close_all() -> None:
             _finish(rooms, interrupted)
         except KeyboardInterrupt:
             interrupted = True
+            _tell_given_up(rooms)
             _finish(rooms, interrupted)
         left |= rooms
     exiting = True
     for room in all_rooms():
         room.refuses = True
     callbacks.flush()
+
+
+def _tell_given_up(rooms: set[Room]) -> None:
+    """There is no exit code for it any more, so late, and nobody who could be told otherwise."""
+    stats = [room.stats() for room in rooms]
+    logger().warning(
+        "unifexec: Ctrl-C at the end of the program: %d accepted tasks are given up; "
+        "close executors (`with`) to have it end the program as elsewhere",
+        sum(each.queued + each.running for each in stats),
+    )
 
 
 def _finish(rooms: set[Room], interrupted: bool) -> None:
@@ -69,4 +80,7 @@ def _finish(rooms: set[Room], interrupted: bool) -> None:
         try:
             room.wait_closed(timeout=1.5 if interrupted else None)
         except WaitTimeoutError:
-            logger().warning("unifexec: a room did not close in time at the end of the program")
+            text = (
+                "unifexec: what runs in the %s executor could not be stopped in time, and is left"
+            )
+            logger().warning(text, room.traits.kind)

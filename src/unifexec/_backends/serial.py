@@ -28,6 +28,7 @@ from unifexec._backends.packing import (
 from unifexec._backends.room import Arguments, Place, Room, arguments_of
 from unifexec._backends.setup import Setup, checked_workers
 from unifexec._core.batches import Single
+from unifexec._core.checks import check_flag
 from unifexec._core.outcome import Failure, outcome_of
 from unifexec._core.runs import Limits
 from unifexec._running import (
@@ -498,7 +499,7 @@ class SerialExecutor(LocalExecutor):
     ) -> None:
         checked_workers(max_workers, 1)
         setup = Setup(initializer, initargs, finalizer, async_backend)
-        super().__init__(SerialRoom(setup, portable))
+        super().__init__(SerialRoom(setup, check_flag("portable", portable)))
 
     def __reduce__(self) -> Any:
         """In another process: a serial executor of that process."""

@@ -445,7 +445,7 @@ class MapRun(_wait.Watched):
         if fault is None and self.truncated:
             fault = ExecutorClosedError(
                 f"the executor was closed before the map of {self.name!r} had pulled all its "
-                "inputs: read its results before that, or none of them"
+                "inputs: read its results before that"
             )
         return fault
 

@@ -152,7 +152,8 @@ class Results(Generic[R]):
     def _time_out(self, run: MapRun) -> None:
         self.close()
         raise WaitTimeoutError(
-            f"map of {run.name!r}: no further result within {self._timeout} s of the call"
+            f"map of {run.name!r}: no further result within {self._timeout} s of the call; "
+            "it is closed"
         )
 
     def close(self) -> None:
