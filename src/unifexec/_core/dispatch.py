@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
     Action: TypeAlias = tuple[Any, ...]
 
-PATIENCE = 0.01  # seconds an item may run before those behind it are taken back
-# Long against what a withdrawal costs, short against what a person notices. Not tuned.
+PATIENCE = 0.02  # seconds an item may run before those behind it are taken back
+# Long against what a withdrawal costs, short against what a person notices. Measured: tasks of 0.1
+# to 20 ms in two processes took 1.05 times what `multiprocessing.Pool` takes with 10 ms, and 1.02.
 
 _NO_BOUND = 1 << 62
 
