@@ -509,7 +509,7 @@ class Room(_wait.Watched):
 
         core = self.dispatch
         return Stats(
-            queued=sum(map(len, [*core.queue, *self._incoming])),
+            queued=sum(map(len, [*core.queue.copy(), *self._incoming.copy()])),  # others may write
             running=core.active,
             done=core.done,
             failed=core.failed,
