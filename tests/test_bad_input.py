@@ -121,7 +121,7 @@ def test_flags(ex: Any, name: str, value: Any) -> None:
 def test_portable_is_a_flag() -> None:
     """Of the serial executor, at its making."""
     with pytest.raises(TypeError, match="portable must be True or False, got 'no'"):
-        SerialExecutor(portable="no")  # type: ignore[arg-type]
+        SerialExecutor(portable="no")  # type: ignore[arg-type]  # that is the point
 
 
 def test_flags_of_numpy(ex: Any) -> None:

@@ -24,7 +24,7 @@ from unifexec._backends.process import ProcessRoom
 from unifexec._backends.room import Room
 from unifexec._backends.thread import ThreadRoom
 from unifexec._backends.trips import Contexts
-from unifexec._core import batching
+from unifexec._core import batching, dispatch
 from unifexec._core.batches import Batch, Bundle, Nobody, Single
 from unifexec._core.maps import MapRun
 from unifexec._core.options import Options
@@ -162,6 +162,11 @@ def test_a_backlog_is_divided_whatever_came_before() -> None:
     """Its tasks may be a thousand times as long as those before them."""
     assert batching.batch_size(8, 1e-6, 100) <= 100 / 4
     assert batching.batch_size(2, 1e-6, 10_000) > 1000
+
+
+def test_a_batch_is_over_before_patience_is() -> None:
+    """Else what is behind would be taken back from every batch."""
+    assert batching.BATCH_SECONDS < dispatch.PATIENCE
 
 
 def test_the_carrier_leaves_the_interpreter_to_who_decides() -> None:

@@ -109,7 +109,7 @@ def gathers(ex: Executor, many: list[Task[int]]) -> None:
     a, b = ex.submit(double, 1), ex.submit(add, 1, 2.0)
     none: Task[tuple[int, ...]] = ex.gather()
     assert_type(none, Task[tuple[int, ...]])
-    mixed: list[object] = [a, b]  # what a list of both is
+    mixed: list[object] = [a, b]  # what a list of both is; it is refused, as the comments say
     ex.gather(*mixed)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     assert_type(ex.gather(a), Task[tuple[int]])
     assert_type(ex.gather(a, b), Task[tuple[int, str]])
